@@ -1,0 +1,16 @@
+# Finds pytorch/cpuinfo by its header and library. Its own CMake package is not used: the one that
+# Debian 12 installs points at paths that do not exist, which ends the configuration.
+# Defines the target cpuinfo::cpuinfo.
+find_path(cpuinfo_INCLUDE_DIR cpuinfo.h)
+find_library(cpuinfo_LIBRARY cpuinfo)
+mark_as_advanced(cpuinfo_INCLUDE_DIR cpuinfo_LIBRARY)
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(cpuinfo REQUIRED_VARS cpuinfo_LIBRARY cpuinfo_INCLUDE_DIR)
+
+if(cpuinfo_FOUND AND NOT TARGET cpuinfo::cpuinfo)
+  add_library(cpuinfo::cpuinfo UNKNOWN IMPORTED)
+  set_target_properties(cpuinfo::cpuinfo PROPERTIES
+    IMPORTED_LOCATION "${cpuinfo_LIBRARY}"
+    INTERFACE_INCLUDE_DIRECTORIES "${cpuinfo_INCLUDE_DIR}")
+endif()

@@ -1,0 +1,118 @@
+#!/bin/sh
+# From a fresh machine to a running demo, a test result or a benchmark, in one command.
+set -eu
+
+usage() {
+  cat >&2 <<'TEXT'
+usage: sh cmake/quickstart.sh demo|test|bench [arguments]
+
+  demo   build, and run the recommendation model; arguments go to dlrm
+  test   build, and run all tests; arguments go to ctest
+  bench  build, and measure a few typical shapes; arguments go to gemm_bench and replace the choice
+         of shapes, for example --benchmark_filter=1024x1024x1024
+
+Installs with apt-get what is missing, and builds in build/release.
+TEXT
+  exit 2
+}
+
+fail() {
+  printf 'quickstart: %s\n' "$1" >&2
+  exit 1
+}
+
+[ $# -ge 1 ] || usage
+action=$1
+shift
+case $action in
+  demo | test | bench) ;;
+  *) usage ;;
+esac
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+cd -- "$root"
+build=build/release
+
+packages='g++ cmake ninja-build pkg-config libxbyak-dev libasmjit-dev libcpuinfo-dev
+  libpthreadpool-dev libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev'
+
+step() {
+  printf '[%s/4] %s\n' "$1" "$2"
+}
+
+missing_packages() {
+  for package in $packages; do
+    case $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true) in
+      installed) ;;
+      *) printf ' %s' "$package" ;;
+    esac
+  done
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "installing needs root; run as root or with sudo, or install:$missing"
+  fi
+}
+
+install_packages() {
+  # shellcheck disable=SC2086  # a list of words
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --yes --quiet=2 --no-install-recommends $missing >"$log" 2>&1
+}
+
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+  missing=$(missing_packages)
+  if [ -z "$missing" ]; then
+    step 1 'everything needed is installed'
+  else
+    step 1 "installing$missing"
+    log=$(mktemp)
+    trap 'rm -f -- "$log"' EXIT
+    # The package lists of a fresh machine are empty or old: fetched when a first try needs them.
+    if ! install_packages; then
+      as_root apt-get update --quiet=2 >"$log" 2>&1 || { cat "$log" >&2; fail 'apt-get update failed'; }
+      install_packages || { cat "$log" >&2; fail 'apt-get install failed'; }
+    fi
+  fi
+else
+  step 1 'no apt-get here; going on with what is installed'
+  printf '      needed, by the names that Debian gives them: %s\n' "$(echo $packages)"
+  for tool in cmake ninja c++; do
+    command -v "$tool" >/dev/null || fail "$tool was not found"
+  done
+fi
+
+step 2 "configuring $build"
+if ! output=$(cmake --preset release -DQFORGE_WERROR="${QFORGE_WERROR:-OFF}" 2>&1); then
+  printf '%s\n' "$output" >&2
+  fail 'cmake failed'
+fi
+
+case $action in
+  demo) target=dlrm ;;
+  test) target=all ;;
+  bench) target=gemm_bench ;;
+esac
+step 3 "building $target in $build"
+cmake --build --preset release --target "$target" || fail 'the build failed'
+
+case $action in
+  demo)
+    step 4 'running the demo'
+    exec "$build/bench/dlrm/dlrm" "$@"
+    ;;
+  test)
+    step 4 'running the tests'
+    exec ctest --preset release --parallel 2 "$@"
+    ;;
+  bench)
+    step 4 'measuring'
+    [ $# -gt 0 ] || set -- --benchmark_filter='^int8/(1x4096x1024|6x2048x512|64x4096x4096|1024x1024x1024)/isa'
+    exec "$build/bench/gemm/gemm_bench" "$@"
+    ;;
+esac

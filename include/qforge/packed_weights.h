@@ -1,0 +1,70 @@
+// The weight matrix of a linear layer, laid out once for the micro-kernels of one ISA.
+#ifndef QFORGE_PACKED_WEIGHTS_H_
+#define QFORGE_PACKED_WEIGHTS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "qforge/isa.h"
+#include "qforge/status.h"
+#include "qforge/views.h"
+
+#pragma GCC visibility push(default)
+namespace qforge {
+
+namespace pack {
+struct PackedMatrix;
+}
+
+enum class WeightsLayout : uint8_t {
+  kInputsByOutputs,  // K x N: B itself; with groups the K x N blocks stand below each other
+  kOutputsByInputs,  // N x K: the transpose, as nn.Linear stores it; blocks below each other
+};
+
+struct PackedWeightsOptions {
+  WeightsLayout layout = WeightsLayout::kInputsByOutputs;
+  // G independent products side by side: group g multiplies columns [g*K, (g+1)*K) of A by its own
+  // K x N block into columns [g*N, (g+1)*N) of C. At least 1.
+  int64_t groups = 1;
+  // real = scale * (q - zero_point). One value, one per group, or one per output channel (G * N).
+  // Empty: 1. Each finite and > 0.
+  ArrayView<const float> scales;
+  // As above; empty: 0. Each in [-128, 127].
+  ArrayView<const int32_t> zero_points;
+  // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
+  Isa max_isa = Isa::kAvx512Vnni;
+};
+
+// Immutable; a handle whose copies share the data. Safe to use from any number of threads.
+class PackedWeights {
+ public:
+  // `weights` is (G*K) x N or (G*N) x K, as options.layout says. Nothing is kept of the arguments.
+  // Sizes of 0 are legal. kOutOfRange where products could leave int32 (see qforge/types.h).
+  static Result<PackedWeights> Create(const MatrixView<const int8_t>& weights,
+                                      const PackedWeightsOptions& options = {}) noexcept;
+
+  int64_t inputs() const noexcept;   // K, per group
+  int64_t outputs() const noexcept;  // N, per group
+  int64_t groups() const noexcept;   // G
+  Isa isa() const noexcept;
+  int64_t bytes() const noexcept;  // of the packed form
+  // One line: sizes, ISA, layout, bytes. Empty when memory runs out.
+  std::string Describe() const noexcept;
+
+  // For the library's own operations.
+  const pack::PackedMatrix& matrix() const noexcept { return *matrix_; }
+  const std::shared_ptr<const pack::PackedMatrix>& shared_matrix() const noexcept {
+    return matrix_;
+  }
+
+ private:
+  explicit PackedWeights(std::shared_ptr<const pack::PackedMatrix> matrix) noexcept
+      : matrix_(std::move(matrix)) {}
+  std::shared_ptr<const pack::PackedMatrix> matrix_;
+};
+
+}  // namespace qforge
+#pragma GCC visibility pop
+
+#endif  // QFORGE_PACKED_WEIGHTS_H_

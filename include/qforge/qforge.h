@@ -1,0 +1,16 @@
+// Everything qforge offers.
+#ifndef QFORGE_QFORGE_H_
+#define QFORGE_QFORGE_H_
+
+#include "qforge/context.h"
+#include "qforge/epilogue.h"
+#include "qforge/gemm.h"
+#include "qforge/isa.h"
+#include "qforge/linear.h"
+#include "qforge/packed_weights.h"
+#include "qforge/quantization.h"
+#include "qforge/status.h"
+#include "qforge/types.h"
+#include "qforge/views.h"
+
+#endif  // QFORGE_QFORGE_H_

@@ -1,0 +1,107 @@
+// From floats to quantised values and back, and how to choose the parameters.
+//
+// Every function is safe to call from any number of threads, gives the same bits on every ISA, runs
+// on the calling thread and allocates nothing but, on its first use in the process, its kernels. On
+// an error nothing is written. Sizes of 0 are legal. An output must not overlap an input, in whole
+// or in part.
+#ifndef QFORGE_QUANTIZATION_H_
+#define QFORGE_QUANTIZATION_H_
+
+#include <cstdint>
+#include <limits>
+
+#include "qforge/packed_weights.h"
+#include "qforge/status.h"
+#include "qforge/types.h"
+#include "qforge/views.h"
+
+#pragma GCC visibility push(default)
+namespace qforge {
+
+// real = scale * (q - zero_point).
+struct QuantizationParameters {
+  float scale = 1.0f;      // finite, at least the smallest normal float, 1.18e-38
+  int32_t zero_point = 0;  // in the range of the quantised type
+};
+
+struct ParameterOptions {
+  DataType type = DataType::kU8;  // kU8 or kS8
+  // Zero is in the middle: zero-point 0 for s8 and 128 for u8, and the range is made symmetric. The
+  // 127 steps on either side are used, -128 (u8: 0) is not.
+  bool symmetric = false;
+};
+
+// The parameters that cover [min, max] with all values of the type. The range is widened where
+// needed so that it holds 0, which the zero-point then stands for exactly; infinities count as the
+// largest finite float. A range of zero width gives scale 1 and zero-point 0 (symmetric u8: 128).
+// Fails with kInvalidArgument if min or max is NaN, min > max, or the type is none of the two.
+Result<QuantizationParameters> ChooseParameters(float min, float max,
+                                                const ParameterOptions& options = {}) noexcept;
+
+struct ValueRange {
+  float min = 0.0f;
+  float max = 0.0f;
+};
+
+// The smallest and largest value, infinities included. NaN is passed over; {0, 0} if there is
+// nothing else. A bound of zero is +0.
+Result<ValueRange> FindRange(ArrayView<const float> values) noexcept;
+
+// q = round_half_even(clamp(x * (1 / scale), lo - zero_point, hi - zero_point)) + zero_point, with
+// lo and hi the limits of the type. NaN gives lo. `output` is as long as `input`.
+Status Quantize(ArrayView<const float> input, const QuantizationParameters& parameters,
+                ArrayView<uint8_t> output) noexcept;
+Status Quantize(ArrayView<const float> input, const QuantizationParameters& parameters,
+                ArrayView<int8_t> output) noexcept;
+
+// x = scale * float(q - zero_point). `output` is as long as `input`.
+Status Dequantize(ArrayView<const uint8_t> input, const QuantizationParameters& parameters,
+                  ArrayView<float> output) noexcept;
+Status Dequantize(ArrayView<const int8_t> input, const QuantizationParameters& parameters,
+                  ArrayView<float> output) noexcept;
+
+struct RequantizeOptions {
+  // input scale / output scale: one value, or one per column. Each finite and > 0.
+  ArrayView<const float> multipliers;
+  int32_t zero_point = 0;  // of the output, in the range of its type
+  // The output is kept between these two as well as between the limits of its type; clamp_min =
+  // zero_point is a ReLU. clamp_min <= clamp_max, and the two ranges must meet.
+  int32_t clamp_min = std::numeric_limits<int32_t>::min();
+  int32_t clamp_max = std::numeric_limits<int32_t>::max();
+};
+
+// y = round_half_even(clamp(float(x) * multiplier[j], lo - zero_point, hi - zero_point)) +
+// zero_point with [lo, hi] what the type and the clamp leave. `output` is u8 or s8 and of the size
+// of `input`.
+Status Requantize(const MatrixView<const int32_t>& input, const RequantizeOptions& options,
+                  const OutputMatrix& output) noexcept;
+
+// What shares one scale and zero-point.
+enum class Granularity : uint8_t {
+  kPerTensor,
+  kPerGroup,
+  kPerChannel,  // output channel: a column of B, one of G * N
+};
+
+struct WeightsQuantizationOptions {
+  WeightsLayout layout = WeightsLayout::kInputsByOutputs;
+  int64_t groups = 1;  // as in PackedWeightsOptions
+  Granularity granularity = Granularity::kPerChannel;
+  // Symmetric weights need no sums of the activations when they are multiplied.
+  bool symmetric = true;
+};
+
+// Quantises `weights`, finite or not, to s8 with the parameters that ChooseParameters gives for the
+// range that FindRange finds in each tensor, group or channel. `weights` and `quantized` are
+// (G*K) x N or (G*N) x K, as options.layout says. `scales` takes 1, G or G*N values, as
+// options.granularity says; `zero_points` as many, or none if options.symmetric. The three outputs
+// are what PackedWeights::Create takes.
+Status QuantizeWeights(const MatrixView<const float>& weights,
+                       const WeightsQuantizationOptions& options,
+                       const MatrixView<int8_t>& quantized, ArrayView<float> scales,
+                       ArrayView<int32_t> zero_points = {}) noexcept;
+
+}  // namespace qforge
+#pragma GCC visibility pop
+
+#endif  // QFORGE_QUANTIZATION_H_

@@ -1,0 +1,85 @@
+// Element types, and the arithmetic that every operation of qforge follows.
+//
+// Numerics
+// --------
+// Quantised values stand for reals:   real = scale * (q - zero_point).
+//
+// An int8 product is exact, and the same bits on every ISA and for every number of threads:
+//
+//   acc[i][j] = sum_k (A[i][k] - a_zero_point[i]) * (B[k][j] - b_zero_point[j]) + bias_s32[j]
+//
+// Nothing saturates on the way, for all u8, s8 and zero-points in the range of their type. Whether
+// acc could leave int32 is decided from the weights: creation is refused where
+//   max_j ( 255 * sum_k |B[k][j] - b_zero_point[j]| + |bias_s32[j]| ) > 2^31 - 1
+// which no K up to 65,793 can reach without weight zero-points, and none up to 33,025 with them.
+//
+// The float stages run in binary32, in this order, each line rounded to nearest even once, by
+// kernels and by the scalar reference (src/ref/) alike:
+//
+//   multiplier[i][j] = a_scale[i] * (b_scale[j] / y_scale)
+//   r = float(acc) * multiplier                                    without a float bias
+//   r = fma(float(acc), multiplier, bias_f32[j] / y_scale)         with one
+//   r = fma(float(residual - residual_zero_point), residual_scale / y_scale, r)
+//   r = activation(r)               ReLU: max(r, 0); clamp: bounds divided by y_scale
+//   f32 output:    y = r                                           (y_scale is 1)
+//   u8, s8 output: y = round_half_even(clamp(r, lo - y_zero_point, hi - y_zero_point)) +
+//   y_zero_point
+//                  with lo, hi the limits of the type; the clamp comes before the conversion, so
+//                  that no value, infinities included, wraps around; NaN gives lo.
+//   s32 output:    y = acc, or y = y + acc (modulo 2^32) where accumulation was asked for; no float
+//                  stage; ReLU is max(acc, 0), taken before accumulation.
+//
+// Where the host program has changed MXCSR (rounding mode, flush-to-zero, denormals-are-zero), an
+// operation sets the default for its own duration and restores the host's setting.
+#ifndef QFORGE_TYPES_H_
+#define QFORGE_TYPES_H_
+
+#include <cstdint>
+
+#pragma GCC visibility push(default)
+namespace qforge {
+
+enum class DataType : uint8_t { kNone, kU8, kS8, kS32, kF32 };
+
+// "none", "u8", "s8", "s32", "f32".
+const char* DataTypeName(DataType type) noexcept;
+
+// Bytes of one element; 0 for kNone.
+constexpr int DataTypeSize(DataType type) {
+  switch (type) {
+    case DataType::kU8:
+    case DataType::kS8:
+      return 1;
+    case DataType::kS32:
+    case DataType::kF32:
+      return 4;
+    case DataType::kNone:
+      break;
+  }
+  return 0;
+}
+
+// The DataType of a C++ element type.
+template <class T>
+struct DataTypeOf;
+template <>
+struct DataTypeOf<uint8_t> {
+  static constexpr DataType kValue = DataType::kU8;
+};
+template <>
+struct DataTypeOf<int8_t> {
+  static constexpr DataType kValue = DataType::kS8;
+};
+template <>
+struct DataTypeOf<int32_t> {
+  static constexpr DataType kValue = DataType::kS32;
+};
+template <>
+struct DataTypeOf<float> {
+  static constexpr DataType kValue = DataType::kF32;
+};
+
+}  // namespace qforge
+#pragma GCC visibility pop
+
+#endif  // QFORGE_TYPES_H_

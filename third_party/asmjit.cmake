@@ -1,0 +1,2 @@
+# JitAllocator owns executable memory.
+qforge_dependency(asmjit TARGET asmjit::asmjit DEBIAN libasmjit-dev)

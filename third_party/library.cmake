@@ -1,0 +1,7 @@
+# What the library needs. See README.md beside this file.
+include("${CMAKE_CURRENT_LIST_DIR}/dependency.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/xbyak.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/asmjit.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/cpuinfo.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/pthreadpool.cmake")
+find_package(Threads REQUIRED)
