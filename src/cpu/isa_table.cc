@@ -1,0 +1,30 @@
+#include "cpu/isa_table.h"
+
+namespace qforge::cpu {
+namespace {
+
+constexpr IsaTraits kTable[] = {
+    // isa, name, vector bytes, vector registers, evex, vnni
+    {Isa::kScalar, "scalar", 0, 0, false, false},
+    {Isa::kAvx2, "avx2", 32, 16, false, false},
+    {Isa::kAvxVnni, "avx_vnni", 32, 16, false, true},
+    {Isa::kAvx512_256, "avx512_256", 32, 32, true, false},
+    {Isa::kAvx512, "avx512", 64, 32, true, false},
+    {Isa::kAvx512Vnni256, "avx512_vnni_256", 32, 32, true, true},
+    {Isa::kAvx512Vnni, "avx512_vnni", 64, 32, true, true},
+};
+
+constexpr bool RowsFollowTheEnumeration() {
+  int position = 0;
+  for (const IsaTraits& row : kTable) {
+    if (static_cast<int>(row.isa) != position++) return false;
+  }
+  return position == kIsaCount;
+}
+static_assert(RowsFollowTheEnumeration());
+
+}  // namespace
+
+const IsaTraits& Traits(Isa isa) noexcept { return kTable[static_cast<int>(isa)]; }
+
+}  // namespace qforge::cpu

@@ -1,0 +1,284 @@
+#include "jit/emitter.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace qforge::jit {
+
+namespace xb = qforge_xbyak;
+
+namespace {
+
+// Mask registers that PrepareTail() fills: k1 for elements of 4 bytes, k2 for bytes.
+const xb::Opmask kLaneMask(1);
+const xb::Opmask kByteMask(2);
+
+}  // namespace
+
+Emitter::Emitter(Isa isa) : Emitter(isa, std::vector<uint8_t>(kMaxCodeBytes)) {}
+
+Emitter::Emitter(Isa isa, std::vector<uint8_t> buffer)
+    : xb::CodeGenerator(buffer.size(), buffer.data()),
+      buffer_(std::move(buffer)),
+      traits_(cpu::Traits(isa)),
+      vectors_(traits_.vector_registers) {
+  if (traits_.vector_bytes == 0) throw EmissionError("no code is emitted for the scalar ISA");
+}
+
+xb::Xmm Emitter::Full(Vec v) const {
+  if (vector_bytes() == 64) return xb::Zmm(v.index);
+  return xb::Ymm(v.index);
+}
+
+xb::Xmm Emitter::Half(Vec v) const {
+  if (vector_bytes() == 64) return xb::Ymm(v.index);
+  return xb::Xmm(v.index);
+}
+
+// --- Moves ---------------------------------------------------------------------------------
+
+void Emitter::Zero(Vec to) {
+  if (evex()) {
+    vpxord(Full(to), Full(to), Full(to));
+  } else {
+    vpxor(Full(to), Full(to), Full(to));
+  }
+}
+
+void Emitter::Move(Vec to, Vec from) {
+  if (evex()) {
+    vmovdqa32(Full(to), Full(from));
+  } else {
+    vmovdqa(Full(to), Full(from));
+  }
+}
+
+void Emitter::Load(Vec to, const Address& from) {
+  if (evex()) {
+    vmovdqu32(Full(to), from);
+  } else {
+    vmovdqu(Full(to), from);
+  }
+}
+
+void Emitter::Store(const Address& to, Vec from) {
+  if (evex()) {
+    vmovdqu32(to, Full(from));
+  } else {
+    vmovdqu(to, Full(from));
+  }
+}
+
+void Emitter::Broadcast32(Vec to, const Address& from) { vpbroadcastd(Full(to), from); }
+
+void Emitter::Broadcast32(Vec to, const xb::Reg32& from) {
+  if (evex()) {
+    vpbroadcastd(Full(to), from);
+  } else {
+    vmovd(Low(to), from);
+    vpbroadcastd(Full(to), Low(to));
+  }
+}
+
+void Emitter::LoadWidenS8(Vec to, const Address& from) { vpmovsxbw(Full(to), from); }
+
+// --- Tails ---------------------------------------------------------------------------------
+
+void Emitter::PrepareTail(int lanes, int bytes) {
+  tail_lanes_ = lanes;
+  tail_bytes_ = bytes;
+  if (!evex()) return;
+  // All ones shifted right, so that no 64-bit immediate is needed.
+  kxnorq(kLaneMask, kLaneMask, kLaneMask);
+  if (lanes > 0) kshiftrq(kLaneMask, kLaneMask, static_cast<uint8_t>(64 - lanes));
+  kxnorq(kByteMask, kByteMask, kByteMask);
+  if (bytes > 0) kshiftrq(kByteMask, kByteMask, static_cast<uint8_t>(64 - bytes));
+}
+
+void Emitter::LoadTail32(Vec to, const Address& from) {
+  if (tail_lanes_ == 0) throw EmissionError("LoadTail32 without PrepareTail");
+  if (evex()) {
+    vmovdqu32(Full(to) | kLaneMask | T_z, from);
+    return;
+  }
+  std::vector<uint8_t> mask(static_cast<size_t>(vector_bytes()), 0);
+  std::fill_n(mask.begin(), 4 * tail_lanes_, uint8_t{0xff});
+  Load(to, ConstantBytes(mask));
+  vpmaskmovd(Full(to), Full(to), from);
+}
+
+void Emitter::StoreTail32(const Address& to, Vec from, Vec scratch) {
+  if (tail_lanes_ == 0) throw EmissionError("StoreTail32 without PrepareTail");
+  if (evex()) {
+    vmovdqu32(to | kLaneMask, Full(from));
+    return;
+  }
+  std::vector<uint8_t> mask(static_cast<size_t>(vector_bytes()), 0);
+  std::fill_n(mask.begin(), 4 * tail_lanes_, uint8_t{0xff});
+  Load(scratch, ConstantBytes(mask));
+  vpmaskmovd(to, Full(scratch), Full(from));
+}
+
+void Emitter::StoreBytes(const Register& base, int64_t offset, Vec from, int bytes) {
+  const auto at = [&](int64_t more) { return ptr[base + static_cast<int>(offset + more)]; };
+  if (bytes == vector_bytes()) return Store(at(0), from);
+  if (bytes == 32 || bytes == 16) {
+    const xb::Xmm part = bytes == 32 ? xb::Xmm(xb::Ymm(from.index)) : Low(from);
+    if (evex()) return vmovdqu32(at(0), bytes == 32 ? xb::Ymm(from.index) : part);
+    return vmovdqu(at(0), part);
+  }
+  if (evex()) {
+    if (bytes != tail_bytes_) throw EmissionError("StoreBytes for other bytes than PrepareTail");
+    return vmovdqu8(at(0) | kByteMask, Full(from));
+  }
+  // Without byte masks: 16, 8, 4, 2 and 1 bytes as the binary digits of the count say.
+  int done = 0;
+  if (bytes & 16) {
+    vmovdqu(at(0), Low(from));
+    vextracti128(Low(from), xb::Ymm(from.index), 1);
+    done = 16;
+  }
+  for (int piece = 8; piece >= 1; piece /= 2) {
+    if ((bytes & piece) == 0) continue;
+    if (piece == 8) vmovq(at(done), Low(from));
+    if (piece == 4) vmovd(at(done), Low(from));
+    if (piece == 2) vpextrw(at(done), Low(from), 0);
+    if (piece == 1) vpextrb(at(done), Low(from), 0);
+    done += piece;
+    if (done < bytes) vpsrldq(Low(from), Low(from), static_cast<uint8_t>(piece));
+  }
+}
+
+void Emitter::LoadExtendBytes(Vec to, const Register& base, int64_t offset, int count,
+                              bool is_signed) {
+  const auto at = [&](int64_t more) { return ptr[base + static_cast<int>(offset + more)]; };
+  const auto extend = [&](const xb::Xmm& destination, const xb::Operand& source) {
+    is_signed ? vpmovsxbd(destination, source) : vpmovzxbd(destination, source);
+  };
+  if (count == lanes()) return extend(Full(to), at(0));
+  if (evex()) {
+    if (count != tail_lanes_) throw EmissionError("LoadExtendBytes: not PrepareTail's lanes");
+    return extend(Full(to) | kLaneMask | T_z, at(0));
+  }
+  vpxor(Low(to), Low(to), Low(to));
+  int done = 0;
+  if (count & 4) {
+    vpinsrd(Low(to), Low(to), at(0), 0);
+    done = 4;
+  }
+  if (count & 2) {
+    vpinsrw(Low(to), Low(to), at(done), static_cast<uint8_t>(done / 2));
+    done += 2;
+  }
+  if (count & 1) vpinsrb(Low(to), Low(to), at(done), static_cast<uint8_t>(done));
+  extend(Full(to), Low(to));
+}
+
+// --- Integer arithmetic --------------------------------------------------------------------
+
+void Emitter::Add32(Vec to, Vec a, const xb::Operand& b) { vpaddd(Full(to), Full(a), b); }
+void Emitter::Sub32(Vec to, Vec a, const xb::Operand& b) { vpsubd(Full(to), Full(a), b); }
+void Emitter::Mul32(Vec to, Vec a, const xb::Operand& b) { vpmulld(Full(to), Full(a), b); }
+void Emitter::MaxS32(Vec to, Vec a, const xb::Operand& b) { vpmaxsd(Full(to), Full(a), b); }
+
+void Emitter::DotU8S8(Vec accumulator, Vec a, const xb::Operand& b) {
+  if (!traits_.vnni) throw EmissionError("DotU8S8 on an ISA without VNNI");
+  vpdpbusd(Full(accumulator), Full(a), b, evex() ? xb::EvexEncoding : xb::VexEncoding);
+}
+
+void Emitter::DotS16(Vec accumulator, Vec a, Vec b, Vec scratch) {
+  vpmaddwd(Full(scratch), Full(a), Full(b));
+  vpaddd(Full(accumulator), Full(accumulator), Full(scratch));
+}
+
+// --- Float arithmetic ----------------------------------------------------------------------
+
+void Emitter::ConvertS32ToF32(Vec to, Vec from) { vcvtdq2ps(Full(to), Full(from)); }
+void Emitter::ConvertF32ToS32(Vec to, Vec from) { vcvtps2dq(Full(to), Full(from)); }
+void Emitter::MulF32(Vec to, Vec a, const xb::Operand& b) { vmulps(Full(to), Full(a), b); }
+void Emitter::AddF32(Vec to, Vec a, const xb::Operand& b) { vaddps(Full(to), Full(a), b); }
+void Emitter::MaxF32(Vec to, Vec a, const xb::Operand& b) { vmaxps(Full(to), Full(a), b); }
+void Emitter::MinF32(Vec to, Vec a, const xb::Operand& b) { vminps(Full(to), Full(a), b); }
+void Emitter::FmaF32(Vec to, Vec a, const xb::Operand& b) { vfmadd213ps(Full(to), Full(a), b); }
+void Emitter::FmaAddF32(Vec to, Vec a, const xb::Operand& b) { vfmadd231ps(Full(to), Full(a), b); }
+
+// --- Narrowing -----------------------------------------------------------------------------
+
+Address Emitter::PackOrder() {
+  // After the packs, dword p of 128-bit lane l holds the bytes of vector p, lane l; in order, dword
+  // v * lanes + l belongs to vector v.
+  const int lanes128 = vector_bytes() / 16;
+  std::vector<uint8_t> order(static_cast<size_t>(vector_bytes()), 0);
+  for (int to = 0; to < lanes(); ++to) {
+    order[static_cast<size_t>(4 * to)] = static_cast<uint8_t>((to % lanes128) * 4 + to / lanes128);
+  }
+  return ConstantBytes(order);
+}
+
+void Emitter::Permute32(Vec to, Vec order, Vec from) {
+  if (vector_bytes() == 64) {
+    vpermd(xb::Zmm(to.index), xb::Zmm(order.index), Full(from));
+  } else {
+    vpermd(xb::Ymm(to.index), xb::Ymm(order.index), Full(from));
+  }
+}
+
+void Emitter::PackS32ToS16(Vec to, Vec a, Vec b) { vpackssdw(Full(to), Full(a), Full(b)); }
+void Emitter::PackS16ToU8(Vec to, Vec a, Vec b) { vpackuswb(Full(to), Full(a), Full(b)); }
+void Emitter::PackS16ToS8(Vec to, Vec a, Vec b) { vpacksswb(Full(to), Full(a), Full(b)); }
+void Emitter::AddSaturateS16(Vec to, Vec a, const xb::Operand& b) { vpaddsw(Full(to), Full(a), b); }
+void Emitter::MaxU8(Vec to, Vec a, const xb::Operand& b) { vpmaxub(Full(to), Full(a), b); }
+void Emitter::MaxS8(Vec to, Vec a, const xb::Operand& b) { vpmaxsb(Full(to), Full(a), b); }
+
+// --- Constants and frame -------------------------------------------------------------------
+
+Address Emitter::Constant32(uint32_t value) {
+  std::vector<uint8_t> bytes(static_cast<size_t>(vector_bytes()));
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<uint8_t>(value >> (8 * (i % 4)));
+  }
+  return ConstantBytes(bytes);
+}
+
+Address Emitter::ConstantBytes(const std::vector<uint8_t>& bytes) {
+  for (Constant& constant : constants_) {
+    if (constant.bytes == bytes) return ptr[rip + constant.label];
+  }
+  constants_.emplace_back();
+  constants_.back().bytes = bytes;
+  return ptr[rip + constants_.back().label];
+}
+
+void Emitter::EnterFrame(const std::vector<Register>& used) {
+  for (const Register& r : used) {
+    const int index = r.getIdx();
+    const bool callee_saved = index == xb::Operand::RBX || index == xb::Operand::RBP ||
+                              (index >= xb::Operand::R12 && index <= xb::Operand::R15);
+    if (!callee_saved) continue;
+    push(r);
+    saved_.push_back(r);
+  }
+}
+
+void Emitter::LeaveFrame() {
+  // Upper halves left dirty would slow down the host's SSE code.
+  vzeroupper();
+  for (auto r = saved_.rbegin(); r != saved_.rend(); ++r) pop(*r);
+  ret();
+}
+
+CodeBytes Emitter::Finish(const std::string& name) {
+  CodeBytes code;
+  code.name = name;
+  code.instruction_bytes = getSize();
+  if (!constants_.empty()) align(64, false);
+  for (Constant& constant : constants_) {
+    L(constant.label);
+    for (uint8_t byte : constant.bytes) db(byte);
+  }
+  ready();
+  code.bytes.assign(getCode(), getCode() + getSize());
+  return code;
+}
+
+}  // namespace qforge::jit

@@ -1,0 +1,123 @@
+// The int8 micro-kernel: a tile of rows x vectors accumulators over all of K, then the epilogue, in
+// registers from the first product to the stored output.
+//
+// Contract. Called as void(GemmArguments*), it computes `panels` panels of columns, and in each
+// `tiles` tiles of rows below each other. It reads of each row of A exactly the bytes of K (form
+// kU8), or `groups` groups of 4 bytes (prepared forms); of the packed weights exactly its panels;
+// writes exactly the columns of C that exist. No alignment is required of A, C or the residual.
+// The integer result is exact modulo 2^32; the float stages are those of qforge/types.h, bit for
+// bit, provided that MXCSR holds its default.
+//
+// The weights stand in panels of `vectors` vectors of columns; a panel is a sequence of groups of
+// consecutive k (4 where the ISA has the u8 x s8 dot product, else 2), and a group holds for each
+// column the bytes of those k. A panel therefore streams through the kernel once per tile,
+// front to back, and no other order was faster on any shape tried.
+#ifndef QFORGE_KERNELS_GEMM_KERNEL_H_
+#define QFORGE_KERNELS_GEMM_KERNEL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "jit/kernel_cache.h"
+#include "qforge/isa.h"
+#include "qforge/status.h"
+#include "qforge/types.h"
+
+namespace qforge::kernels {
+
+// Everything that changes the bytes of a kernel, and nothing that does not.
+struct GemmKernel {
+  Isa isa = Isa::kAvx512Vnni;
+  int rows = 1;          // of a tile
+  int vectors = 1;       // of a panel
+  int tail_lanes = 0;    // columns in the panel's last vector; 0: all
+  int k_tail = 0;        // k beyond the last whole group, only where A is read as it is (VNNI)
+  int fixed_groups = 0;  // > 0: so many groups, unrolled without a loop
+  int prefetch = 0;      // bytes of weights to prefetch ahead; 0: none
+
+  DataType output = DataType::kU8;
+  bool accumulate = false;  // kS32: add to C
+  bool float_bias = false;
+  bool per_row = false;             // scale and zero-point of A differ per row
+  bool weight_zero_points = false;  // rows carry a correction, columns a zero-point
+  DataType residual = DataType::kNone;
+  bool lower_clamp = false;  // u8, s8: the lower bound is above the type's; else max(r, lo)
+  bool upper_clamp = false;  // kF32 only: min(r, hi); quantised outputs always have one
+
+  // Whether multipliers exist: every output but s32.
+  bool scaled() const { return output != DataType::kS32; }
+
+  // Unique among kernels with different bytes; fit for a symbol and a file name.
+  std::string Name() const;
+};
+
+// Consecutive k of a column that stand together in a panel.
+int GroupSize(Isa isa);
+
+// Columns of a full panel's vector.
+int VectorColumns(Isa isa);
+
+// The most rows that a tile of `vectors` vectors leaves registers for.
+int MaxRows(Isa isa, int vectors);
+// The most vectors a panel may have.
+int MaxVectors(Isa isa);
+
+// Constants of an epilogue, each repeated over a full vector, so that every ISA can use them as
+// plain memory operands.
+struct alignas(64) EpilogueConstants {
+  float upper[16];           // of r
+  float lower[16];           // of r, kF32 only
+  int16_t zero_point[32];    // of the output
+  int8_t lower_byte[64];     // of the output, as u8 or s8
+  float residual_scale[16];  // residual_scale / y_scale
+  int32_t residual_zero_point[16];
+};
+
+// Per-column values stand interleaved by vector: for each vector of a panel one vector of each
+// field that the kernel uses, in the order of this enumeration.
+enum class ColumnField : int {
+  kOffset,      // s32: sum_k B, which a_zero_point multiplies
+  kBias,        // s32
+  kMultiplier,  // f32: b_scale / y_scale; only if scaled()
+  kFloatBias,   // f32: bias / y_scale; only if float_bias
+  kZeroPoint,   // s32: b_zero_point; only if weight_zero_points
+};
+// The position of `field` among the fields that `kernel` has, and their number.
+int ColumnFieldIndex(const GemmKernel& kernel, ColumnField field);
+int ColumnFieldCount(const GemmKernel& kernel);
+
+struct GemmArguments {
+  const void* input;                // first row; with k_tail unprepared u8
+  int64_t input_stride;             // bytes
+  const void* weights;              // first panel
+  int64_t weights_stride;           // bytes from panel to panel
+  int64_t groups;                   // whole groups of k
+  void* output;                     // first row and column
+  int64_t output_stride;            // bytes
+  const void* columns;              // see ColumnField
+  const float* input_scale;         // one, or one per row
+  const int32_t* input_zero_point;  // one, or one per row
+  const int32_t* row_terms;         // weight_zero_points: K * a_zero_point - sum_k A, per row
+  const void* residual;             // as output
+  int64_t residual_stride;          // bytes
+  const EpilogueConstants* constants;
+  int64_t tiles;   // >= 1
+  int64_t panels;  // >= 1
+  // Used by the kernel itself.
+  const void* tile_input;
+  void* panel_output;
+  const void* panel_residual;
+};
+
+using GemmFunction = void(GemmArguments*);
+
+// The code of a kernel, for inspection and publication.
+Result<jit::CodeBytes> EmitGemmKernel(const GemmKernel& kernel) noexcept;
+
+// The published kernel, emitted at the first request.
+Result<const jit::Kernel*> GetGemmKernel(const GemmKernel& kernel) noexcept;
+
+}  // namespace qforge::kernels
+
+#endif  // QFORGE_KERNELS_GEMM_KERNEL_H_

@@ -1,0 +1,94 @@
+#include "qforge/linear.h"
+
+#include <new>
+
+#include "base/float_environment.h"
+#include "ops/linear_core.h"
+#include "ops/linear_run.h"
+#include "ops/validate.h"
+#include "pack/packed_matrix.h"
+
+namespace qforge {
+
+struct Linear::State {
+  std::shared_ptr<const pack::PackedMatrix> matrix;
+  LinearCore core;
+  base::AlignedBuffer columns;
+  RunWeights weights;
+};
+
+Result<Linear> Linear::Create(const Context& context, const PackedWeights& weights,
+                              const Epilogue& epilogue, const LinearOptions& options) noexcept {
+  const pack::PackedMatrix& matrix = weights.matrix();
+  const pack::PanelLayout& layout = matrix.layout;
+  if (layout.isa > context.isa()) {
+    return Status::Error(StatusCode::kUnsupported, "weights",
+                         "are packed for %s, above the context's %s; pack them with "
+                         "options.max_isa = context.isa()",
+                         IsaName(layout.isa), IsaName(context.isa()));
+  }
+  base::FloatEnvironment environment;
+  try {
+    Result<LinearCore> core =
+        LinearCore::Create(context, layout, !matrix.zero_points.empty(), epilogue, options);
+    if (!core.ok()) return core.status();
+    for (int64_t j = 0; j < layout.products * layout.outputs; ++j) {
+      QFORGE_RETURN_IF_ERROR(CheckMagnitude(
+          "epilogue.bias", j, matrix.magnitudes[static_cast<size_t>(j)], core->BiasS32(j)));
+    }
+    auto state =
+        std::make_shared<State>(State{weights.shared_matrix(), std::move(core).value(), {}, {}});
+    LinearCore& own = state->core;
+    // The epilogue's bias is kept here, not by the caller.
+    if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
+    if (!own.bias_f32.empty()) own.epilogue.bias = Bias(own.bias_f32);
+    const int32_t* zero_points = matrix.zero_points.empty() ? nullptr : matrix.zero_points.data();
+    if (!own.scalar()) {
+      Result<base::AlignedBuffer> columns =
+          base::AlignedBuffer::Allocate(static_cast<size_t>(own.ColumnBytes()), "epilogue");
+      if (!columns.ok()) return columns.status();
+      state->columns = std::move(columns).value();
+      own.FillColumns(matrix.sums.data(), matrix.scales.data(), zero_points, state->columns.data());
+    }
+    state->weights.data = matrix.weights.As<int8_t>();
+    state->weights.columns = state->columns.data();
+    state->weights.scales = ArrayView<const float>(matrix.scales);
+    state->weights.zero_points = ArrayView<const int32_t>(matrix.zero_points);
+    return Linear(std::move(state));
+  } catch (const std::bad_alloc&) {
+    return Status::Error(StatusCode::kResourceExhausted, "", "no memory for the operation");
+  }
+}
+
+Status Linear::Run(const InputMatrix& input, const InputQuantization& quantization,
+                   const OutputMatrix& output, const RunArguments& arguments) const noexcept {
+  const RunRequest request{input, quantization, output, arguments.residual, {}};
+  QFORGE_RETURN_IF_ERROR(ValidateRun(state_->core, request));
+  return RunLinear(state_->core, state_->weights, request);
+}
+
+Status Linear::RunTiles(const InputMatrix& input, const InputQuantization& quantization,
+                        TileFunction function, void* argument) const noexcept {
+  const Epilogue& epilogue = state_->core.epilogue;
+  if (epilogue.output.type != DataType::kS32 || epilogue.output.accumulate ||
+      epilogue.activation != Activation::kNone) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.output",
+                         "tiles are handed over by operations with plain s32 output only");
+  }
+  if (function == nullptr) {
+    return Status::Error(StatusCode::kInvalidArgument, "function", "is null");
+  }
+  const RunRequest request{input, quantization, {}, {}, {function, argument}};
+  QFORGE_RETURN_IF_ERROR(ValidateRun(state_->core, request));
+  return RunLinear(state_->core, state_->weights, request);
+}
+
+std::string Linear::Describe() const noexcept {
+  try {
+    return state_->core.Describe();
+  } catch (const std::bad_alloc&) {
+    return std::string();
+  }
+}
+
+}  // namespace qforge

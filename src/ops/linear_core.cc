@@ -1,0 +1,296 @@
+#include "ops/linear_core.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "cpu/isa_table.h"
+#include "ops/validate.h"
+
+namespace qforge {
+namespace {
+
+bool IsByte(DataType type) { return type == DataType::kU8 || type == DataType::kS8; }
+
+Status CheckBias(const Epilogue& epilogue, int64_t columns) {
+  const Bias& bias = epilogue.bias;
+  if (bias.type() == DataType::kNone) return Status();
+  if (bias.size() != columns) {
+    return Status::Error(StatusCode::kInvalidArgument, "epilogue.bias",
+                         "%" PRId64 " values; groups * N = %" PRId64 " are needed", bias.size(),
+                         columns);
+  }
+  if (bias.data() == nullptr) {
+    return Status::Error(StatusCode::kInvalidArgument, "epilogue.bias", "is null");
+  }
+  if (bias.type() == DataType::kF32) {
+    const float* values = static_cast<const float*>(bias.data());
+    for (int64_t j = 0; j < columns; ++j) {
+      if (!std::isfinite(values[j])) {
+        return Status::Error(StatusCode::kOutOfRange, "epilogue.bias",
+                             "value %" PRId64 " is %g, not finite", j,
+                             static_cast<double>(values[j]));
+      }
+    }
+  }
+  return Status();
+}
+
+Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
+  const Output& output = epilogue.output;
+  switch (output.type) {
+    case DataType::kU8:
+    case DataType::kS8:
+      QFORGE_RETURN_IF_ERROR(CheckScale("epilogue.output.scale", output.scale));
+      QFORGE_RETURN_IF_ERROR(
+          CheckZeroPoint("epilogue.output.zero_point", output.zero_point, output.type));
+      break;
+    case DataType::kS32:
+    case DataType::kF32:
+      break;
+    default:
+      return Status::Error(StatusCode::kInvalidArgument, "epilogue.output.type",
+                           "%s; u8, s8, s32 or f32 is needed", DataTypeName(output.type));
+  }
+  const bool integer = output.type == DataType::kS32;
+  if (output.accumulate && !integer) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.output.accumulate",
+                         "is for s32 output, not for %s", DataTypeName(output.type));
+  }
+  QFORGE_RETURN_IF_ERROR(CheckBias(epilogue, columns));
+  if (integer && epilogue.bias.type() == DataType::kF32) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.bias",
+                         "f32 cannot be added to s32 output, which has no scale");
+  }
+  switch (epilogue.activation) {
+    case Activation::kNone:
+    case Activation::kRelu:
+      break;
+    case Activation::kClamp:
+      if (integer) {
+        return Status::Error(StatusCode::kUnsupported, "epilogue.activation",
+                             "a clamp in real units needs a scale, which s32 output has not");
+      }
+      if (!(epilogue.clamp_min <= epilogue.clamp_max)) {  // NaN included
+        return Status::Error(StatusCode::kInvalidArgument, "epilogue.clamp_min",
+                             "%g is not <= clamp_max = %g", static_cast<double>(epilogue.clamp_min),
+                             static_cast<double>(epilogue.clamp_max));
+      }
+      break;
+    default:
+      return Status::Error(StatusCode::kInvalidArgument, "epilogue.activation",
+                           "%d is no activation", static_cast<int>(epilogue.activation));
+  }
+  const Residual& residual = epilogue.residual;
+  if (residual.type == DataType::kNone) return Status();
+  if (!IsByte(residual.type)) {
+    return Status::Error(StatusCode::kInvalidArgument, "epilogue.residual.type",
+                         "%s; none, u8 or s8 is needed", DataTypeName(residual.type));
+  }
+  if (integer) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.residual",
+                         "needs a scale, which s32 output has not");
+  }
+  QFORGE_RETURN_IF_ERROR(CheckScale("epilogue.residual.scale", residual.scale));
+  return CheckZeroPoint("epilogue.residual.zero_point", residual.zero_point, residual.type);
+}
+
+Status CheckOptions(const LinearOptions& options) {
+  switch (options.input) {
+    case DataType::kU8:
+    case DataType::kS8:
+    case DataType::kF32:
+      break;
+    default:
+      return Status::Error(StatusCode::kInvalidArgument, "options.input",
+                           "%s; u8, s8 or f32 is needed", DataTypeName(options.input));
+  }
+  switch (options.scaling) {
+    case InputScaling::kPerTensor:
+    case InputScaling::kPerRow:
+      return Status();
+    case InputScaling::kDynamicPerTensor:
+    case InputScaling::kDynamicPerRow:
+      if (options.input == DataType::kF32) return Status();
+      return Status::Error(StatusCode::kUnsupported, "options.scaling",
+                           "dynamic scales are found from f32 input, not from %s",
+                           DataTypeName(options.input));
+  }
+  return Status::Error(StatusCode::kInvalidArgument, "options.scaling", "%d is no scaling",
+                       static_cast<int>(options.scaling));
+}
+
+// Limits of r = y / y_scale - y_zero_point, which the activation and the output's type set. The
+// descriptor says which of them the kernels must apply.
+void ResolveBounds(const Epilogue& epilogue, kernels::GemmKernel* kernel,
+                   kernels::EpilogueConstants* constants) {
+  const Output& output = epilogue.output;
+  const bool bytes = IsByte(output.type);
+  const float y_scale = bytes ? output.scale : 1.0f;
+  float lower = -std::numeric_limits<float>::infinity();
+  float upper = std::numeric_limits<float>::infinity();
+  if (epilogue.activation == Activation::kRelu) lower = 0.0f;
+  if (epilogue.activation == Activation::kClamp) {
+    lower = epilogue.clamp_min / y_scale;
+    upper = epilogue.clamp_max / y_scale;
+  }
+  if (!bytes) {
+    kernel->lower_clamp = epilogue.activation != Activation::kNone;
+    kernel->upper_clamp = epilogue.activation == Activation::kClamp;
+    std::fill_n(constants->lower, 16, lower);
+    std::fill_n(constants->upper, 16, upper);
+    return;
+  }
+  // One clamp behind the other is one clamp, to the first's bounds clamped by the second.
+  const int32_t low = LowestOf(output.type);
+  const int32_t high = HighestOf(output.type);
+  const float type_lower = static_cast<float>(low - output.zero_point);
+  const float type_upper = static_cast<float>(high - output.zero_point);
+  lower = std::clamp(lower, type_lower, type_upper);
+  upper = std::clamp(upper, type_lower, type_upper);
+  const int32_t lower_byte = static_cast<int32_t>(std::nearbyintf(lower)) + output.zero_point;
+  kernel->lower_clamp = lower_byte > low;
+  std::fill_n(constants->upper, 16, upper);
+  std::fill_n(constants->lower_byte, 64, static_cast<int8_t>(lower_byte));
+  std::fill_n(constants->zero_point, 32, static_cast<int16_t>(output.zero_point));
+}
+
+// Whole groups that kernels count; beyond so many the loop costs nothing that unrolling would save.
+constexpr int64_t kMostFixedGroups = 16;
+
+Status ResolveKernels(kernels::GemmKernel kernel, int vectors, int tail_lanes, KernelSet* set) {
+  kernel.vectors = vectors;
+  kernel.tail_lanes = tail_lanes;
+  set->max_rows = kernels::MaxRows(kernel.isa, vectors);
+  static_assert(KernelSet::kMostRows == 12);
+  for (int rows = 1; rows <= set->max_rows; ++rows) {
+    kernel.rows = rows;
+    const Result<const jit::Kernel*> published = kernels::GetGemmKernel(kernel);
+    if (!published.ok()) return published.status();
+    set->functions[rows - 1] = (*published)->As<kernels::GemmFunction>();
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelLayout& layout,
+                                      bool any_weight_zero_point, const Epilogue& epilogue,
+                                      const LinearOptions& options) {
+  const int64_t columns = layout.products * layout.outputs;
+  QFORGE_RETURN_IF_ERROR(CheckOptions(options));
+  QFORGE_RETURN_IF_ERROR(CheckEpilogue(epilogue, columns));
+
+  LinearCore core(context);
+  core.layout = layout;
+  core.options = options;
+  core.epilogue = epilogue;
+  core.weight_zero_points = any_weight_zero_point;
+  if (epilogue.bias.type() == DataType::kS32) {
+    const int32_t* values = static_cast<const int32_t*>(epilogue.bias.data());
+    core.bias_s32.assign(values, values + columns);
+  } else if (epilogue.bias.type() == DataType::kF32) {
+    const float* values = static_cast<const float*>(epilogue.bias.data());
+    core.bias_f32.assign(values, values + columns);
+  }
+  Result<RowPreparation> preparation =
+      RowPreparation::Create(layout, any_weight_zero_point, options);
+  if (!preparation.ok()) return preparation.status();
+  core.preparation = *preparation;
+
+  kernels::GemmKernel& kernel = core.kernel;
+  kernel.isa = layout.isa;
+  kernel.output = epilogue.output.type;
+  kernel.accumulate = epilogue.output.accumulate;
+  kernel.float_bias = !core.bias_f32.empty();
+  kernel.per_row =
+      options.scaling == InputScaling::kPerRow || options.scaling == InputScaling::kDynamicPerRow;
+  kernel.weight_zero_points = any_weight_zero_point;
+  kernel.residual = epilogue.residual.type;
+  if (core.scalar()) return core;
+  if (!core.preparation.copies()) {
+    kernel.k_tail = static_cast<int>(layout.inputs % layout.group_size);
+  }
+  const int64_t groups = layout.k_groups - (kernel.k_tail != 0 ? 1 : 0);
+  if (groups <= kMostFixedGroups) kernel.fixed_groups = static_cast<int>(groups);
+  ResolveBounds(epilogue, &kernel, &core.constants);
+  const float y_scale = IsByte(epilogue.output.type) ? epilogue.output.scale : 1.0f;
+  std::fill_n(core.constants.residual_scale, 16, epilogue.residual.scale / y_scale);
+  std::fill_n(core.constants.residual_zero_point, 16, epilogue.residual.zero_point);
+
+  if (layout.panels > 1 || !core.odd_last_panel()) {
+    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout.vectors, 0, &core.full_panels));
+  }
+  if (layout.panels > 0 && core.odd_last_panel()) {
+    QFORGE_RETURN_IF_ERROR(
+        ResolveKernels(kernel, layout.tail_vectors, layout.tail_lanes, &core.last_panel));
+  }
+  return core;
+}
+
+int64_t LinearCore::ColumnBytes() const {
+  return layout.products * layout.padded_outputs() * kernels::ColumnFieldCount(kernel) *
+         int64_t{sizeof(float)};
+}
+
+void LinearCore::FillColumns(const int32_t* sums, const float* scales, const int32_t* zero_points,
+                             std::byte* columns) const {
+  using kernels::ColumnField;
+  const int lanes = layout.vector_columns;
+  const int fields = kernels::ColumnFieldCount(kernel);
+  const float y_scale = IsByte(epilogue.output.type) ? epilogue.output.scale : 1.0f;
+  std::memset(columns, 0, static_cast<size_t>(ColumnBytes()));
+  // The value of `field` in the vector that starts `vector` values into the block.
+  const auto at = [&](std::byte* vector, ColumnField field, int64_t lane) {
+    return vector + (kernels::ColumnFieldIndex(kernel, field) * lanes + lane) * 4;
+  };
+  const auto put = [](std::byte* to, auto value) { std::memcpy(to, &value, sizeof(value)); };
+  for (int64_t product = 0; product < layout.products; ++product) {
+    for (int64_t j = 0; j < layout.outputs; ++j) {
+      const int64_t column = product * layout.outputs + j;
+      const int64_t vector_index = (product * layout.padded_outputs() + j) / lanes;
+      std::byte* vector = columns + vector_index * fields * lanes * 4;
+      const int64_t lane = j % lanes;
+      const int32_t zero_point = zero_points == nullptr ? 0 : zero_points[column];
+      put(at(vector, ColumnField::kOffset, lane), sums[column]);
+      put(at(vector, ColumnField::kBias, lane), BiasS32(column));
+      if (kernel.scaled())
+        put(at(vector, ColumnField::kMultiplier, lane), scales[column] / y_scale);
+      if (kernel.float_bias) {
+        put(at(vector, ColumnField::kFloatBias, lane),
+            bias_f32[static_cast<size_t>(column)] / y_scale);
+      }
+      if (kernel.weight_zero_points) put(at(vector, ColumnField::kZeroPoint, lane), zero_point);
+    }
+  }
+}
+
+std::string LinearCore::Describe() const {
+  std::string text =
+      "int8 product " + std::to_string(layout.inputs) + " -> " + std::to_string(layout.outputs);
+  if (layout.products > 1) text += ", " + std::to_string(layout.products) + " groups";
+  text += std::string(", isa ") + IsaName(layout.isa) + ", " +
+          std::to_string(context.thread_count()) + " thread(s)\n";
+  if (scalar()) return text + "  algorithm: portable scalar code\n";
+  text += cpu::Traits(layout.isa).vnni
+              ? "  algorithm: u8 x s8 dot product, exact\n"
+              : "  algorithm: products of 16 bits (no u8 x s8 dot product on this ISA), exact\n";
+  text += std::string("  preparation of A: ") + preparation.description() + "\n";
+  const auto add_set = [&](const char* which, const KernelSet& set, int vectors, int tail_lanes) {
+    if (set.max_rows == 0) return;
+    kernels::GemmKernel largest = kernel;
+    largest.rows = set.max_rows;
+    largest.vectors = vectors;
+    largest.tail_lanes = tail_lanes;
+    text += std::string("  ") + which + ": tiles of 1.." + std::to_string(set.max_rows) +
+            " rows x " + std::to_string(vectors * layout.vector_columns) + " columns, " +
+            largest.Name() + "\n";
+  };
+  add_set("panels", full_panels, layout.vectors, 0);
+  add_set("last panel", last_panel, layout.tail_vectors, layout.tail_lanes);
+  return text;
+}
+
+}  // namespace qforge

@@ -1,0 +1,71 @@
+// What Linear and Gemm share: everything that is fixed when an operation is created.
+#ifndef QFORGE_OPS_LINEAR_CORE_H_
+#define QFORGE_OPS_LINEAR_CORE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/gemm_kernel.h"
+#include "ops/row_preparation.h"
+#include "pack/panel_layout.h"
+#include "qforge/context.h"
+#include "qforge/epilogue.h"
+#include "qforge/linear.h"
+
+namespace qforge {
+
+// The kernels for one kind of panel, by rows - 1.
+struct KernelSet {
+  static constexpr int kMostRows = 12;
+  int max_rows = 0;
+  kernels::GemmFunction* functions[kMostRows] = {};
+};
+
+struct LinearCore {
+  explicit LinearCore(const Context& context_in) : context(context_in) {}
+
+  // Validates what does not depend on the weights' values, and resolves every kernel that a Run
+  // can need. `any_weight_zero_point`: whether weights may have zero-points other than 0.
+  static Result<LinearCore> Create(const Context& context, const pack::PanelLayout& layout,
+                                   bool any_weight_zero_point, const Epilogue& epilogue,
+                                   const LinearOptions& options);
+
+  // Bytes of the column values of all products, and their making from the values of the weights
+  // (products * outputs each). `zero_points` may be null.
+  int64_t ColumnBytes() const;
+  void FillColumns(const int32_t* sums, const float* scales, const int32_t* zero_points,
+                   std::byte* columns) const;
+
+  // The bias of a column, 0 without an s32 bias.
+  int32_t BiasS32(int64_t column) const {
+    return bias_s32.empty() ? 0 : bias_s32[static_cast<size_t>(column)];
+  }
+
+  // A line each for the product and its kernels.
+  std::string Describe() const;
+
+  bool scalar() const { return layout.isa == Isa::kScalar; }
+  // Whether the last panel of a product needs kernels of its own.
+  bool odd_last_panel() const {
+    return layout.tail_vectors != layout.vectors || layout.tail_lanes != 0;
+  }
+
+  Context context;
+  pack::PanelLayout layout;
+  LinearOptions options;
+  Epilogue epilogue;  // its bias views the vectors below
+  std::vector<int32_t> bias_s32;
+  std::vector<float> bias_f32;
+  bool weight_zero_points = false;
+
+  kernels::GemmKernel kernel;  // what all kernels of the operation have in common
+  kernels::EpilogueConstants constants{};
+  KernelSet full_panels;
+  KernelSet last_panel;
+  RowPreparation preparation;
+};
+
+}  // namespace qforge
+
+#endif  // QFORGE_OPS_LINEAR_CORE_H_

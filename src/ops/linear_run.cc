@@ -1,0 +1,470 @@
+#include "ops/linear_run.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/arithmetic.h"
+#include "base/float_environment.h"
+#include "base/workspace.h"
+#include "cpu/host.h"
+#include "ops/parallel.h"
+#include "ops/validate.h"
+#include "plan/partition.h"
+#include "plan/row_tiles.h"
+#include "ref/reference.h"
+
+namespace qforge {
+namespace {
+
+using plan::Range;
+
+// Rows that one task prepares, and rows of a tile that goes to a callback.
+constexpr int64_t kRowsPerPreparation = 64;
+constexpr int64_t kCallbackRows = 48;
+
+// One Run: the parts of the workspace, and A as kernels read it.
+class Run {
+ public:
+  Run(const LinearCore& core, const RunWeights& weights, const RunRequest& request) noexcept
+      : core_(core),
+        weights_(weights),
+        request_(request),
+        pool_(core.context.pool()),
+        rows_(core.options.transposed_input ? request.input.cols : request.input.rows),
+        quantization_(request.quantization) {}
+
+  Status Execute() noexcept;
+
+ private:
+  // A as kernels read it, for the rows of a block. Arrays are indexed by row - first_row.
+  struct Rows {
+    const std::byte* data = nullptr;
+    int64_t stride = 0;         // bytes from row to row
+    int64_t segment_bytes = 0;  // from one product's columns to the next's
+    const float* scales = nullptr;
+    const int32_t* zero_points = nullptr;
+    const int32_t* row_terms = nullptr;  // products x block_rows_
+    int64_t first_row = 0;
+  };
+
+  Status PlanWorkspace() noexcept;
+  void FindRange() noexcept;
+  Rows Prepare(Range block) noexcept;
+  void Multiply(const Rows& rows, Range block) noexcept;
+  void MultiplyTask(const Rows& rows, Range rows_range, Range panels, int64_t task) noexcept;
+  void MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
+                      const KernelSet& kernels, int64_t task) noexcept;
+  void MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t task) noexcept;
+  void CallKernels(const KernelSet& kernels, const kernels::GemmArguments& arguments,
+                   int64_t rows) const noexcept;
+  void HandOver(const int32_t* tile, int64_t stride, Range rows, Range columns) const noexcept;
+
+  const LinearCore& core_;
+  const RunWeights& weights_;
+  const RunRequest& request_;
+  ThreadPool* const pool_;
+  const int64_t rows_;
+  InputQuantization quantization_;  // the caller's, or what was found
+  int32_t kernel_zero_point_ = 0;
+
+  base::Workspace workspace_;
+  int64_t block_rows_ = 0;
+  int64_t preparation_tasks_ = 0;
+  plan::Grid grid_;
+  RowPreparation::Target target_;
+  std::byte* scratch_ = nullptr;  // preparation_tasks_ pieces
+  std::byte* tiles_ = nullptr;    // for callbacks: a piece per task of the grid
+};
+
+int64_t TileBytes(const LinearCore& core) {
+  const int64_t columns = core.scalar() ? 64 : core.layout.panel_columns();
+  return kCallbackRows * columns * int64_t{sizeof(int32_t)};
+}
+
+plan::ProductShape ShapeOf(const LinearCore& core, int64_t rows) {
+  plan::ProductShape shape;
+  shape.rows = rows;
+  shape.row_bytes = core.layout.inputs;
+  shape.panel_columns = core.scalar() ? 64 : core.layout.panel_columns();
+  shape.panels = core.scalar()
+                     ? base::CeilDiv<int64_t>(core.layout.outputs, 64) * core.layout.products
+                     : core.layout.panels * core.layout.products;
+  return shape;
+}
+
+int TileRows(const LinearCore& core) {
+  if (core.scalar()) return 1;
+  return core.full_panels.max_rows != 0 ? core.full_panels.max_rows : core.last_panel.max_rows;
+}
+
+Status Run::PlanWorkspace() noexcept {
+  const RowPreparation& preparation = core_.preparation;
+  const int64_t threads = core_.context.thread_count();
+  block_rows_ = rows_;
+  if (preparation.copies()) {
+    // Prepared rows are read soon after they are written: no more than caches hold.
+    const int64_t fitting =
+        threads * cpu::Host().l2.bytes / 2 / std::max<int64_t>(1, preparation.row_bytes());
+    const int64_t unit = std::max<int64_t>(kRowsPerPreparation, threads * TileRows(core_));
+    block_rows_ = std::min(rows_, std::max(unit, base::AlignDown(fitting, unit)));
+  }
+  grid_ = plan::ChooseGrid(ShapeOf(core_, block_rows_), TileRows(core_), static_cast<int>(threads));
+  const bool sink = request_.sink.function != nullptr;
+  if (!preparation.needed() && !sink) return Status();
+
+  preparation_tasks_ = std::min(base::CeilDiv(block_rows_, kRowsPerPreparation), 4 * threads);
+  const int64_t block_parameters = preparation.parameters_per_row() ? block_rows_ : 0;
+  const int64_t block_terms = preparation.row_terms() ? block_rows_ * core_.layout.products : 0;
+  struct Part {
+    std::byte** to;
+    int64_t count;
+    int64_t size;
+  };
+  std::byte *row_data, *scales, *zero_points, *row_terms;
+  const Part parts[] = {
+      {&row_data, preparation.copies() ? block_rows_ : 0, preparation.row_bytes()},
+      {&scales, block_parameters, sizeof(float)},
+      {&zero_points, block_parameters, sizeof(int32_t)},
+      {&row_terms, block_terms, sizeof(int32_t)},
+      {&scratch_, preparation_tasks_, preparation.scratch_bytes()},
+      {&tiles_, sink ? grid_.tasks() : 0, TileBytes(core_)},
+  };
+  int64_t total = 0;
+  for (const Part& part : parts) {
+    int64_t bytes;
+    if (!base::CheckedMultiply(part.count, part.size, &bytes) ||
+        !base::CheckedAdd<int64_t>(bytes, 63, &bytes) || !base::CheckedAdd(total, bytes, &total)) {
+      return Status::Error(StatusCode::kResourceExhausted, "input",
+                           "the rows are too many to prepare");
+    }
+  }
+  QFORGE_RETURN_IF_ERROR(workspace_.Lease(static_cast<size_t>(total)));
+  std::byte* next = workspace_.data();
+  for (const Part& part : parts) {
+    *part.to = next;
+    next += base::AlignUp<int64_t>(part.count * part.size, 64);
+  }
+  target_.rows = row_data;
+  target_.scales = reinterpret_cast<float*>(scales);
+  target_.zero_points = reinterpret_cast<int32_t*>(zero_points);
+  target_.row_terms = reinterpret_cast<int32_t*>(row_terms);
+  target_.row_terms_stride = block_rows_;
+  return Status();
+}
+
+Status Run::Execute() noexcept {
+  if (rows_ == 0 || core_.layout.outputs == 0) return Status();
+  QFORGE_RETURN_IF_ERROR(PlanWorkspace());
+  if (core_.options.scaling == InputScaling::kDynamicPerTensor) FindRange();
+  kernel_zero_point_ = core_.preparation.KernelZeroPoint(quantization_.zero_point);
+  for (int64_t row = 0; row < rows_; row += block_rows_) {
+    const Range block{row, std::min(rows_, row + block_rows_)};
+    Multiply(Prepare(block), block);
+  }
+  return Status();
+}
+
+// Minima and maxima do not depend on the order in which they are taken, so that tasks may each take
+// a part.
+void Run::FindRange() noexcept {
+  constexpr int kMostTasks = 64;
+  const int64_t stored_rows = request_.input.rows;
+  const int64_t tasks =
+      std::min<int64_t>({kMostTasks, 4 * int64_t{core_.context.thread_count()}, stored_rows});
+  float minima[kMostTasks];
+  float maxima[kMostTasks];
+  ParallelFor(pool_, tasks, [&](int64_t task) {
+    const Range part = plan::PartOf(stored_rows, 1, tasks, task);
+    float min = std::numeric_limits<float>::infinity();
+    float max = -min;
+    base::FloatEnvironment environment;
+    core_.preparation.UpdateRange(request_.input, part.begin, part.end, &min, &max);
+    minima[task] = min;
+    maxima[task] = max;
+  });
+  float min = std::numeric_limits<float>::infinity();
+  float max = -min;
+  for (int64_t task = 0; task < tasks; ++task) {
+    min = std::min(min, minima[task]);
+    max = std::max(max, maxima[task]);
+  }
+  const QuantizationParameters found = DynamicParameters(min, max);
+  quantization_ = InputQuantization(found.scale, found.zero_point);
+}
+
+Run::Rows Run::Prepare(Range block) noexcept {
+  const RowPreparation& preparation = core_.preparation;
+  if (preparation.needed()) {
+    const int64_t rows = block.end - block.begin;
+    const int64_t tasks = std::min(preparation_tasks_, base::CeilDiv(rows, kRowsPerPreparation));
+    ParallelFor(pool_, tasks, [&](int64_t task) {
+      const Range part = plan::PartOf(rows, kRowsPerPreparation, tasks, task);
+      RowPreparation::Target target = target_;
+      target.scratch = scratch_ + task * preparation.scratch_bytes();
+      base::FloatEnvironment environment;
+      preparation.PrepareRows(request_.input, quantization_, block.begin + part.begin,
+                              block.begin + part.end, block.begin, target);
+    });
+  }
+  Rows result;
+  result.first_row = block.begin;
+  if (preparation.copies()) {
+    result.data = target_.rows;
+    result.stride = preparation.row_bytes();
+    result.segment_bytes = preparation.segment_bytes();
+  } else {
+    const int64_t size = DataTypeSize(request_.input.type);
+    result.stride = request_.input.stride * size;
+    result.data = static_cast<const std::byte*>(request_.input.data) + block.begin * result.stride;
+    result.segment_bytes = core_.layout.inputs * size;
+  }
+  if (preparation.parameters_per_row()) {
+    result.scales = target_.scales;
+    result.zero_points = target_.zero_points;
+  } else if (core_.options.scaling == InputScaling::kPerRow) {
+    result.scales = quantization_.row_scales.data() + block.begin;
+    result.zero_points = quantization_.row_zero_points.data() + block.begin;
+  } else {
+    result.scales = &quantization_.scale;
+    result.zero_points = &kernel_zero_point_;
+  }
+  if (preparation.row_terms()) result.row_terms = target_.row_terms;
+  return result;
+}
+
+void Run::Multiply(const Rows& rows, Range block) noexcept {
+  const plan::ProductShape shape = ShapeOf(core_, block.end - block.begin);
+  ParallelFor(pool_, grid_.tasks(), [&](int64_t task) {
+    const Range part =
+        plan::PartOf(shape.rows, TileRows(core_), grid_.row_parts, task / grid_.panel_parts);
+    const Range panels = plan::PartOf(shape.panels, 1, grid_.panel_parts, task % grid_.panel_parts);
+    base::FloatEnvironment environment;
+    MultiplyTask(rows, {block.begin + part.begin, block.begin + part.end}, panels, task);
+  });
+}
+
+void Run::MultiplyTask(const Rows& rows, Range range, Range panels, int64_t task) noexcept {
+  const pack::PanelLayout& layout = core_.layout;
+  if (core_.scalar()) {
+    const int64_t columns = layout.outputs * layout.products;
+    const int64_t per_panel = 64;
+    MultiplyScalar(rows, range,
+                   {std::min(columns, panels.begin * per_panel),
+                    panels.end * per_panel >= columns ? columns : panels.end * per_panel},
+                   task);
+    return;
+  }
+  plan::ProductShape shape;
+  shape.rows = range.end - range.begin;
+  shape.row_bytes = rows.stride;
+  shape.panels = panels.end - panels.begin;
+  const int64_t row_block = plan::ChooseRowBlock(shape, TileRows(core_), cpu::Host().l2.bytes);
+  for (int64_t row = range.begin; row < range.end; row += row_block) {
+    const Range part{row, std::min(range.end, row + row_block)};
+    for (int64_t panel = panels.begin; panel < panels.end;) {
+      const int64_t product = panel / layout.panels;
+      const int64_t first = panel % layout.panels;
+      const int64_t end = std::min(layout.panels, first + panels.end - panel);
+      const int64_t full_end = core_.odd_last_panel() ? std::min(end, layout.panels - 1) : end;
+      if (first < full_end) {
+        MultiplyPanels(rows, part, product, {first, full_end}, core_.full_panels, task);
+      }
+      if (full_end < end) {
+        MultiplyPanels(rows, part, product, {std::max(first, full_end), end}, core_.last_panel,
+                       task);
+      }
+      panel += end - first;
+    }
+  }
+}
+
+void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
+                         const KernelSet& kernels, int64_t task) noexcept {
+  const pack::PanelLayout& layout = core_.layout;
+  const int64_t row = range.begin - rows.first_row;
+  const int64_t first_column = panels.begin * layout.panel_columns();
+  const bool per_row = core_.kernel.per_row;
+  kernels::GemmArguments arguments;
+  arguments.input = rows.data + row * rows.stride + product * rows.segment_bytes;
+  arguments.input_stride = rows.stride;
+  arguments.weights = weights_.data + layout.PanelOffset(product, panels.begin);
+  arguments.weights_stride = layout.panel_bytes;
+  arguments.groups = layout.k_groups - (core_.kernel.k_tail != 0 ? 1 : 0);
+  arguments.columns = weights_.columns + (product * layout.padded_outputs() + first_column) *
+                                             kernels::ColumnFieldCount(core_.kernel) * 4;
+  arguments.input_scale = rows.scales + (per_row ? row : 0);
+  arguments.input_zero_point = rows.zero_points + (per_row ? row : 0);
+  arguments.row_terms =
+      rows.row_terms == nullptr ? nullptr : rows.row_terms + product * block_rows_ + row;
+  arguments.constants = &core_.constants;
+  arguments.residual = nullptr;
+  arguments.residual_stride = 0;
+  arguments.panels = panels.end - panels.begin;
+
+  const int64_t column = product * layout.outputs + first_column;
+  if (request_.sink.function == nullptr) {
+    const int64_t size = DataTypeSize(core_.kernel.output);
+    arguments.output = static_cast<std::byte*>(request_.output.data) +
+                       (range.begin * request_.output.stride + column) * size;
+    arguments.output_stride = request_.output.stride * size;
+    if (core_.kernel.residual != DataType::kNone) {
+      arguments.residual = static_cast<const std::byte*>(request_.residual.data) +
+                           range.begin * request_.residual.stride + column;
+      arguments.residual_stride = request_.residual.stride;
+    }
+    CallKernels(kernels, arguments, range.end - range.begin);
+    return;
+  }
+  int32_t* tile = reinterpret_cast<int32_t*>(tiles_ + task * TileBytes(core_));
+  arguments.output = tile;
+  arguments.output_stride = layout.panel_columns() * int64_t{sizeof(int32_t)};
+  arguments.panels = 1;
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const int64_t begin = panel * layout.panel_columns();
+    const Range columns{
+        product * layout.outputs + begin,
+        product * layout.outputs + std::min(layout.outputs, begin + layout.panel_columns())};
+    kernels::GemmArguments part = arguments;
+    for (int64_t i = range.begin; i < range.end; i += kCallbackRows) {
+      const int64_t count = std::min(kCallbackRows, range.end - i);
+      CallKernels(kernels, part, count);
+      HandOver(tile, layout.panel_columns(), {i, i + count}, columns);
+      part.input = static_cast<const std::byte*>(part.input) + count * rows.stride;
+      if (per_row) {
+        part.input_scale += count;
+        part.input_zero_point += count;
+      }
+      if (part.row_terms != nullptr) part.row_terms += count;
+    }
+    arguments.weights = static_cast<const std::byte*>(arguments.weights) + layout.panel_bytes;
+    arguments.columns = static_cast<const std::byte*>(arguments.columns) +
+                        layout.panel_columns() * kernels::ColumnFieldCount(core_.kernel) * 4;
+  }
+}
+
+void Run::HandOver(const int32_t* data, int64_t stride, Range rows, Range columns) const noexcept {
+  AccumulatorTile tile;
+  tile.data = data;
+  tile.stride = stride;
+  tile.row = rows.begin;
+  tile.column = columns.begin;
+  tile.rows = rows.end - rows.begin;
+  tile.columns = columns.end - columns.begin;
+  request_.sink.function(request_.sink.argument, tile);
+}
+
+void Run::CallKernels(const KernelSet& kernels, const kernels::GemmArguments& arguments,
+                      int64_t rows) const noexcept {
+  const plan::RowTiles split = plan::SplitRows(rows, kernels.max_rows);
+  if (split.taller == 0) {
+    kernels::GemmArguments call = arguments;
+    call.tiles = split.others;
+    kernels.functions[split.height - 1](&call);
+    return;
+  }
+  // Two kernels. Panel by panel, so that the second finds the panel in the cache.
+  kernels::GemmArguments upper = arguments;
+  const int64_t upper_rows = split.taller * (split.height + 1);
+  kernels::GemmArguments lower = arguments;
+  lower.input = static_cast<const std::byte*>(lower.input) + upper_rows * lower.input_stride;
+  lower.output = static_cast<std::byte*>(lower.output) + upper_rows * lower.output_stride;
+  if (lower.residual != nullptr) {
+    lower.residual =
+        static_cast<const std::byte*>(lower.residual) + upper_rows * lower.residual_stride;
+  }
+  if (core_.kernel.per_row) {
+    lower.input_scale += upper_rows;
+    lower.input_zero_point += upper_rows;
+  }
+  if (lower.row_terms != nullptr) lower.row_terms += upper_rows;
+  upper.tiles = split.taller;
+  lower.tiles = split.others;
+  const auto advance = [&](kernels::GemmArguments* call) {
+    const int64_t columns = core_.layout.panel_columns();
+    call->weights = static_cast<const std::byte*>(call->weights) + call->weights_stride;
+    call->columns = static_cast<const std::byte*>(call->columns) +
+                    columns * kernels::ColumnFieldCount(core_.kernel) * 4;
+    call->output =
+        static_cast<std::byte*>(call->output) + columns * DataTypeSize(core_.kernel.output);
+    if (call->residual != nullptr) {
+      call->residual = static_cast<const std::byte*>(call->residual) + columns;
+    }
+  };
+  for (int64_t panel = 0; panel < arguments.panels; ++panel) {
+    kernels::GemmArguments call = upper;
+    call.panels = 1;
+    kernels.functions[split.height](&call);
+    call = lower;
+    call.panels = 1;
+    kernels.functions[split.height - 1](&call);
+    advance(&upper);
+    advance(&lower);
+  }
+}
+
+void Run::MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t task) noexcept {
+  const pack::PanelLayout& layout = core_.layout;
+  ref::LinearProblem problem;
+  problem.rows = rows_;
+  problem.inputs = layout.inputs;
+  problem.outputs = layout.outputs;
+  problem.groups = layout.products;
+  problem.input = request_.input;
+  problem.transposed_input = core_.options.transposed_input;
+  problem.quantization = quantization_;
+  problem.weights = weights_.data;
+  problem.layout = WeightsLayout::kInputsByOutputs;
+  problem.weights_stride = layout.outputs;
+  problem.scales = weights_.scales;
+  problem.zero_points = weights_.zero_points;
+  problem.epilogue = core_.epilogue;
+  problem.output = request_.output;
+  problem.residual = request_.residual;
+  ref::Block block{range.begin, range.end, columns.begin, columns.end};
+  const int64_t size = DataTypeSize(problem.output.type);
+  if (core_.preparation.copies()) {
+    // Quantised rows of this block: the problem is the block.
+    problem.input = InputMatrix(reinterpret_cast<const uint8_t*>(rows.data), block_rows_,
+                                layout.inputs * layout.products);
+    problem.transposed_input = false;
+    if (core_.kernel.per_row) {
+      problem.quantization =
+          InputQuantization(ArrayView<const float>(rows.scales, block_rows_),
+                            ArrayView<const int32_t>(rows.zero_points, block_rows_));
+    }
+    problem.rows = block_rows_;
+    if (request_.sink.function == nullptr) {
+      problem.output.data = static_cast<std::byte*>(problem.output.data) +
+                            rows.first_row * problem.output.stride * size;
+    }
+    if (problem.residual.data != nullptr) {
+      problem.residual.data = static_cast<const std::byte*>(problem.residual.data) +
+                              rows.first_row * problem.residual.stride;
+    }
+    block.row_begin -= rows.first_row;
+    block.row_end -= rows.first_row;
+  }
+  if (request_.sink.function == nullptr) {
+    ref::Linear(problem, block);
+    return;
+  }
+  int32_t* tile = reinterpret_cast<int32_t*>(tiles_ + task * TileBytes(core_));
+  for (int64_t row = range.begin; row < range.end; row += kCallbackRows) {
+    for (int64_t column = columns.begin; column < columns.end; column += 64) {
+      const int64_t row_end = std::min(range.end, row + kCallbackRows);
+      const int64_t column_end = std::min(columns.end, column + 64);
+      const int64_t shift = range.begin - block.row_begin;
+      ref::Accumulators(problem, {row - shift, row_end - shift, column, column_end}, tile, 64);
+      HandOver(tile, 64, {row, row_end}, {column, column_end});
+    }
+  }
+}
+
+}  // namespace
+
+Status RunLinear(const LinearCore& core, const RunWeights& weights,
+                 const RunRequest& request) noexcept {
+  return Run(core, weights, request).Execute();
+}
+
+}  // namespace qforge

@@ -1,0 +1,45 @@
+// Drives kernels over a product: prepares rows of A, divides the work, and calls.
+#ifndef QFORGE_OPS_LINEAR_RUN_H_
+#define QFORGE_OPS_LINEAR_RUN_H_
+
+#include <cstdint>
+
+#include "ops/linear_core.h"
+#include "qforge/linear.h"
+
+namespace qforge {
+
+// The weights of one Run: packed once by Linear's caller, or on the way by Gemm.
+struct RunWeights {
+  const int8_t* data = nullptr;        // panels, or for kScalar the plain K x N matrices
+  const std::byte* columns = nullptr;  // see LinearCore::FillColumns; not for kScalar
+  // kScalar only: one per column, zero_points possibly empty.
+  ArrayView<const float> scales;
+  ArrayView<const int32_t> zero_points;
+};
+
+// Where the accumulators go instead of `output`.
+struct TileSink {
+  Linear::TileFunction function = nullptr;
+  void* argument = nullptr;
+};
+
+struct RunRequest {
+  InputMatrix input;
+  InputQuantization quantization;
+  OutputMatrix output;  // unless sink.function is set
+  InputMatrix residual;
+  TileSink sink;
+};
+
+// Everything that changes per call. M comes from the input.
+Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept;
+
+// `request` has been validated. Fails only where there is no memory for the workspace, and then has
+// written nothing.
+Status RunLinear(const LinearCore& core, const RunWeights& weights,
+                 const RunRequest& request) noexcept;
+
+}  // namespace qforge
+
+#endif  // QFORGE_OPS_LINEAR_RUN_H_

@@ -1,0 +1,67 @@
+#include <cinttypes>
+
+#include "ops/linear_run.h"
+#include "ops/validate.h"
+
+namespace qforge {
+namespace {
+
+Status CheckQuantization(const LinearCore& core, const InputQuantization& quantization,
+                         int64_t rows) {
+  const DataType type = core.options.input == DataType::kF32 ? DataType::kU8 : core.options.input;
+  const int64_t scales = quantization.row_scales.size();
+  const int64_t zero_points = quantization.row_zero_points.size();
+  if (core.options.scaling == InputScaling::kPerRow) {
+    if (scales != rows) {
+      return Status::Error(StatusCode::kInvalidArgument, "quantization.row_scales",
+                           "%" PRId64 " values for %" PRId64 " rows", scales, rows);
+    }
+    if (zero_points != rows) {
+      return Status::Error(StatusCode::kInvalidArgument, "quantization.row_zero_points",
+                           "%" PRId64 " values for %" PRId64 " rows", zero_points, rows);
+    }
+    QFORGE_RETURN_IF_ERROR(CheckScales("quantization.row_scales", quantization.row_scales));
+    return CheckZeroPoints("quantization.row_zero_points", quantization.row_zero_points, type);
+  }
+  if (scales != 0 || zero_points != 0) {
+    return Status::Error(StatusCode::kInvalidArgument, "quantization.row_scales",
+                         "given, but the operation was not created with InputScaling::kPerRow");
+  }
+  if (core.preparation.dynamic()) return Status();
+  QFORGE_RETURN_IF_ERROR(CheckScale("quantization.scale", quantization.scale));
+  return CheckZeroPoint("quantization.zero_point", quantization.zero_point, type);
+}
+
+}  // namespace
+
+Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept {
+  const bool transposed = core.options.transposed_input;
+  const int64_t inputs = core.layout.products * core.layout.inputs;
+  const int64_t outputs = core.layout.products * core.layout.outputs;
+  const InputMatrix& input = request.input;
+  const int64_t rows = transposed ? input.cols : input.rows;
+  QFORGE_RETURN_IF_ERROR(CheckMatrix("input", input, core.options.input, transposed ? inputs : rows,
+                                     transposed ? rows : inputs));
+  QFORGE_RETURN_IF_ERROR(CheckQuantization(core, request.quantization, rows));
+  if (request.sink.function != nullptr) return Status();
+
+  const InputMatrix output = AsInput(request.output);
+  QFORGE_RETURN_IF_ERROR(CheckMatrix("output", output, core.epilogue.output.type, rows, outputs));
+  QFORGE_RETURN_IF_ERROR(CheckNoOverlap("output", output, "input", input));
+  const InputMatrix& residual = request.residual;
+  if (core.epilogue.residual.type == DataType::kNone) {
+    if (residual.data == nullptr) return Status();
+    return Status::Error(StatusCode::kInvalidArgument, "arguments.residual",
+                         "given, but the epilogue has none");
+  }
+  QFORGE_RETURN_IF_ERROR(
+      CheckMatrix("arguments.residual", residual, core.epilogue.residual.type, rows, outputs));
+  // The very same elements are fine: each is read before it is written, by the same thread.
+  if (residual.data == output.data && residual.stride == output.stride &&
+      DataTypeSize(residual.type) == DataTypeSize(output.type)) {
+    return Status();
+  }
+  return CheckNoOverlap("output", output, "arguments.residual", residual);
+}
+
+}  // namespace qforge

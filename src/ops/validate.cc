@@ -1,0 +1,148 @@
+#include "ops/validate.h"
+
+#include <cinttypes>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+
+#include "base/arithmetic.h"
+
+namespace qforge {
+namespace {
+
+// Bytes from the first to behind the last element of a matrix that CheckMatrix accepted.
+int64_t Extent(const InputMatrix& matrix) {
+  if (matrix.rows == 0 || matrix.cols == 0) return 0;
+  return ((matrix.rows - 1) * matrix.stride + matrix.cols) * DataTypeSize(matrix.type);
+}
+
+// A field and the index of the element at fault, "scales[3]".
+struct ElementName {
+  ElementName(const char* field, int64_t index) {
+    std::snprintf(text, sizeof(text), "%s[%" PRId64 "]", field, index);
+  }
+  char text[47];
+};
+
+}  // namespace
+
+Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type) noexcept {
+  if (matrix.type != type) {
+    return Status::Error(StatusCode::kInvalidArgument, field, "is of type %s; %s is needed",
+                         DataTypeName(matrix.type), DataTypeName(type));
+  }
+  if (matrix.rows < 0 || matrix.cols < 0) {
+    return Status::Error(StatusCode::kOutOfRange, field,
+                         "%" PRId64 " x %" PRId64 ": a size is negative", matrix.rows, matrix.cols);
+  }
+  if (matrix.stride < matrix.cols) {
+    return Status::Error(StatusCode::kInvalidArgument, field,
+                         "the stride %" PRId64 " is less than the %" PRId64 " columns",
+                         matrix.stride, matrix.cols);
+  }
+  const int64_t size = DataTypeSize(type);
+  int64_t elements;
+  if (!base::CheckedMultiply(matrix.rows, matrix.stride, &elements) ||
+      !base::CheckedMultiply(elements, size, &elements)) {
+    return Status::Error(StatusCode::kOutOfRange, field,
+                         "%" PRId64 " rows of stride %" PRId64 " exceed 2^63 bytes", matrix.rows,
+                         matrix.stride);
+  }
+  if (matrix.rows == 0 || matrix.cols == 0) return Status();
+  if (matrix.data == nullptr) {
+    return Status::Error(StatusCode::kInvalidArgument, field, "is null");
+  }
+  if (!base::IsAligned(matrix.data, static_cast<uintptr_t>(size))) {
+    return Status::Error(StatusCode::kInvalidArgument, field,
+                         "%p is not aligned to the %" PRId64 " bytes of %s", matrix.data, size,
+                         DataTypeName(type));
+  }
+  return Status();
+}
+
+Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, int64_t rows,
+                   int64_t cols) noexcept {
+  QFORGE_RETURN_IF_ERROR(CheckMatrix(field, matrix, type));
+  if (matrix.rows != rows || matrix.cols != cols) {
+    return Status::Error(StatusCode::kInvalidArgument, field,
+                         "is %" PRId64 " x %" PRId64 "; %" PRId64 " x %" PRId64 " is needed",
+                         matrix.rows, matrix.cols, rows, cols);
+  }
+  return Status();
+}
+
+Status CheckProductSizes(int64_t inputs, int64_t outputs, int64_t groups) noexcept {
+  // Rounding up to groups of k and whole panels, and 4 bytes per element, included.
+  int64_t total;
+  if (!base::CheckedAdd<int64_t>(inputs, 64, &total) ||
+      !base::CheckedMultiply(total, groups, &total) ||
+      outputs > std::numeric_limits<int64_t>::max() - 64 ||
+      !base::CheckedMultiply(total, outputs + 64, &total) ||
+      !base::CheckedMultiply<int64_t>(total, 64, &total)) {
+    return Status::Error(StatusCode::kOutOfRange, "weights",
+                         "%" PRId64 " group(s) of %" PRId64 " x %" PRId64 " are too large", groups,
+                         inputs, outputs);
+  }
+  return Status();
+}
+
+Status CheckScale(const char* field, float scale) noexcept {
+  if (std::isfinite(scale) && scale > 0.0f) return Status();
+  return Status::Error(StatusCode::kOutOfRange, field, "%g is not finite and > 0",
+                       static_cast<double>(scale));
+}
+
+Status CheckScales(const char* field, ArrayView<const float> scales) noexcept {
+  if (scales.size() < 0 || (scales.size() > 0 && scales.data() == nullptr)) {
+    return Status::Error(StatusCode::kInvalidArgument, field, "is null");
+  }
+  for (int64_t i = 0; i < scales.size(); ++i) {
+    if (!(std::isfinite(scales[i]) && scales[i] > 0.0f)) {
+      return CheckScale(ElementName(field, i).text, scales[i]);
+    }
+  }
+  return Status();
+}
+
+Status CheckZeroPoint(const char* field, int32_t zero_point, DataType type) noexcept {
+  if (zero_point >= LowestOf(type) && zero_point <= HighestOf(type)) return Status();
+  return Status::Error(StatusCode::kOutOfRange, field, "%d is not in [%d, %d], the range of %s",
+                       zero_point, LowestOf(type), HighestOf(type), DataTypeName(type));
+}
+
+Status CheckZeroPoints(const char* field, ArrayView<const int32_t> zero_points,
+                       DataType type) noexcept {
+  if (zero_points.size() < 0 || (zero_points.size() > 0 && zero_points.data() == nullptr)) {
+    return Status::Error(StatusCode::kInvalidArgument, field, "is null");
+  }
+  for (int64_t i = 0; i < zero_points.size(); ++i) {
+    if (zero_points[i] < LowestOf(type) || zero_points[i] > HighestOf(type)) {
+      return CheckZeroPoint(ElementName(field, i).text, zero_points[i], type);
+    }
+  }
+  return Status();
+}
+
+Status CheckMagnitude(const char* field, int64_t column, int64_t magnitude, int32_t bias) noexcept {
+  constexpr int64_t kMost = 2147483647;
+  if (magnitude <= kLargestMagnitude && 255 * magnitude + std::llabs(bias) <= kMost)
+    return Status();
+  return Status::Error(StatusCode::kOutOfRange, field,
+                       "column %" PRId64 " could leave int32: 255 * %" PRId64
+                       " (the sum of |B - zero_point|) + |bias %d| exceeds 2147483647",
+                       column, magnitude, bias);
+}
+
+Status CheckNoOverlap(const char* field, const InputMatrix& a, const char* other_field,
+                      const InputMatrix& b) noexcept {
+  const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a.data);
+  const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b.data);
+  const uintptr_t a_size = static_cast<uintptr_t>(Extent(a));
+  const uintptr_t b_size = static_cast<uintptr_t>(Extent(b));
+  if (a_size == 0 || b_size == 0) return Status();
+  if (a_begin - b_begin >= b_size && b_begin - a_begin >= a_size) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, field, "overlaps %s", other_field);
+}
+
+}  // namespace qforge

@@ -1,0 +1,60 @@
+// The checks that operations share. Each returns a Status that names the field, the value and the
+// limit.
+#ifndef QFORGE_OPS_VALIDATE_H_
+#define QFORGE_OPS_VALIDATE_H_
+
+#include <cstdint>
+
+#include "qforge/status.h"
+#include "qforge/types.h"
+#include "qforge/views.h"
+
+namespace qforge {
+
+// The largest sum_k |B - b_zero_point| whose products with a u8 or s8 cannot leave int32: 255 is
+// the largest |A - a_zero_point|.
+inline constexpr int64_t kLargestMagnitude = 2147483647 / 255;
+
+// The type is `type`, sizes and stride are >= 0, the stride is no less than a row, data is not null
+// unless the matrix is empty, aligned for its type, and no offset leaves int64.
+Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type) noexcept;
+// As above, and of the given shape.
+Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, int64_t rows,
+                   int64_t cols) noexcept;
+
+// K, N and G are such that no size computed from them leaves int64.
+Status CheckProductSizes(int64_t inputs, int64_t outputs, int64_t groups) noexcept;
+
+// Finite and > 0.
+Status CheckScale(const char* field, float scale) noexcept;
+Status CheckScales(const char* field, ArrayView<const float> scales) noexcept;
+// In the range of `type`, u8 or s8.
+Status CheckZeroPoint(const char* field, int32_t zero_point, DataType type) noexcept;
+Status CheckZeroPoints(const char* field, ArrayView<const int32_t> zero_points,
+                       DataType type) noexcept;
+
+// No accumulator of this column can leave int32.
+Status CheckMagnitude(const char* field, int64_t column, int64_t magnitude, int32_t bias) noexcept;
+
+// The two matrices have no byte in common. Gaps between rows count as bytes of the matrix.
+Status CheckNoOverlap(const char* field, const InputMatrix& a, const char* other_field,
+                      const InputMatrix& b) noexcept;
+
+// The smallest and largest value of u8 or s8.
+constexpr int32_t LowestOf(DataType type) { return type == DataType::kU8 ? 0 : -128; }
+constexpr int32_t HighestOf(DataType type) { return type == DataType::kU8 ? 255 : 127; }
+
+// The output as an input, for checks.
+inline InputMatrix AsInput(const OutputMatrix& matrix) noexcept {
+  InputMatrix input;
+  input.data = matrix.data;
+  input.rows = matrix.rows;
+  input.cols = matrix.cols;
+  input.stride = matrix.stride;
+  input.type = matrix.type;
+  return input;
+}
+
+}  // namespace qforge
+
+#endif  // QFORGE_OPS_VALIDATE_H_

@@ -1,0 +1,34 @@
+// Brings a weight matrix into panels, and sums its columns on the way.
+#ifndef QFORGE_PACK_PACK_PANELS_H_
+#define QFORGE_PACK_PACK_PANELS_H_
+
+#include <cstdint>
+
+#include "pack/panel_layout.h"
+#include "qforge/packed_weights.h"
+
+namespace qforge::pack {
+
+// One product's weights as the caller gives them.
+struct WeightsSource {
+  const int8_t* data = nullptr;
+  int64_t stride = 0;  // elements
+  WeightsLayout order = WeightsLayout::kInputsByOutputs;
+};
+
+// Fills panels [panel_begin, panel_end) of one product; `packed` is the product's first byte.
+// What lies beyond K and N is filled with zeros.
+void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
+                int64_t panel_end, int8_t* packed) noexcept;
+
+// sums[j] = sum_k B[k][j] and absolute_sums[j] = sum_k |B[k][j]| for j in [begin, end).
+void SumColumns(const WeightsSource& source, int64_t inputs, int64_t begin, int64_t end,
+                int64_t* sums, int64_t* absolute_sums) noexcept;
+
+// sum_k |B[k][column] - zero_point|.
+int64_t SumMagnitude(const WeightsSource& source, int64_t inputs, int64_t column,
+                     int32_t zero_point) noexcept;
+
+}  // namespace qforge::pack
+
+#endif  // QFORGE_PACK_PACK_PANELS_H_

@@ -1,0 +1,28 @@
+// What a PackedWeights handle points at.
+#ifndef QFORGE_PACK_PACKED_MATRIX_H_
+#define QFORGE_PACK_PACKED_MATRIX_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "pack/panel_layout.h"
+
+namespace qforge::pack {
+
+// The per-column arrays hold products * outputs values, one product after the other.
+struct PackedMatrix {
+  // For kScalar only isa and the sizes of the layout are filled, and `weights` is the plain K x N
+  // matrix, products below each other: the portable path reads what the reference reads.
+  PanelLayout layout;
+  base::AlignedBuffer weights;
+  std::vector<float> scales;
+  std::vector<int32_t> zero_points;  // empty: all 0
+  std::vector<int32_t> sums;         // sum_k B
+  // sum_k |B - zero_point|: what decides whether a product can leave int32.
+  std::vector<int64_t> magnitudes;
+};
+
+}  // namespace qforge::pack
+
+#endif  // QFORGE_PACK_PACKED_MATRIX_H_

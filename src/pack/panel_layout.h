@@ -1,0 +1,48 @@
+// Where each weight of a packed matrix stands. See kernels/gemm_kernel.h for the panels themselves.
+#ifndef QFORGE_PACK_PANEL_LAYOUT_H_
+#define QFORGE_PACK_PANEL_LAYOUT_H_
+
+#include <cstdint>
+
+#include "qforge/isa.h"
+
+namespace qforge::pack {
+
+// A pure function of ISA and sizes, see MakePanelLayout(). "Group of k" and "group" of a grouped
+// product are different things; the latter is `product` here. All products have the same layout.
+struct PanelLayout {
+  Isa isa = Isa::kScalar;
+  int64_t inputs = 0;    // K
+  int64_t outputs = 0;   // N
+  int64_t products = 1;  // G
+
+  int group_size = 0;       // consecutive k of a column
+  int vector_columns = 0;   // columns of a vector
+  int vectors = 0;          // of every panel but possibly the last of a product
+  int tail_vectors = 0;     // of the last panel
+  int tail_lanes = 0;       // columns of the last panel's last vector; 0: all
+  int64_t k_groups = 0;     // ceil(K / group_size)
+  int64_t panels = 0;       // per product
+  int64_t panel_bytes = 0;  // of every panel but possibly the last
+  int64_t product_bytes = 0;
+
+  int64_t panel_columns() const { return int64_t{vectors} * vector_columns; }
+  // Columns of a product rounded up to whole vectors: the stride of per-column arrays.
+  int64_t padded_outputs() const {
+    return panels == 0 ? 0
+                       : (panels - 1) * panel_columns() + int64_t{tail_vectors} * vector_columns;
+  }
+  int VectorsOf(int64_t panel) const { return panel == panels - 1 ? tail_vectors : vectors; }
+  int64_t PanelOffset(int64_t product, int64_t panel) const {
+    return product * product_bytes + panel * panel_bytes;
+  }
+  int64_t bytes() const { return products * product_bytes; }
+};
+
+// `isa` is not kScalar; sizes are >= 0 and so small that bytes() does not overflow: with
+// CheckedMultiply, (K + 4) * (N + 64) * G must fit.
+PanelLayout MakePanelLayout(Isa isa, int64_t inputs, int64_t outputs, int64_t products);
+
+}  // namespace qforge::pack
+
+#endif  // QFORGE_PACK_PANEL_LAYOUT_H_

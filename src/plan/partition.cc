@@ -1,0 +1,68 @@
+#include "plan/partition.h"
+
+#include <algorithm>
+
+#include "base/arithmetic.h"
+
+namespace qforge::plan {
+
+using base::CeilDiv;
+
+namespace {
+
+// Waking a thread costs a few microseconds, in which one core multiplies about so many pairs.
+constexpr int64_t kProductsPerTask = int64_t{1} << 20;
+
+// More tasks than threads, so that a thread that the system interrupts is helped out.
+constexpr int64_t kTasksPerThread = 4;
+
+}  // namespace
+
+Grid ChooseGrid(const ProductShape& shape, int tile_rows, int threads) {
+  Grid best;
+  if (threads <= 1 || shape.rows == 0 || shape.panels == 0) return best;
+  const int64_t row_tiles = CeilDiv<int64_t>(shape.rows, tile_rows);
+  const double products = static_cast<double>(shape.rows) * static_cast<double>(shape.row_bytes) *
+                          static_cast<double>(shape.panels * shape.panel_columns);
+  const int64_t worthwhile = static_cast<int64_t>(
+      std::min(products / kProductsPerTask, static_cast<double>(kTasksPerThread * threads)));
+  const int64_t most = std::min(worthwhile, row_tiles * shape.panels);
+  if (most < 2) return best;
+
+  const auto longest = [&](const Grid& grid) {
+    const int64_t task =
+        CeilDiv(row_tiles, grid.row_parts) * CeilDiv(shape.panels, grid.panel_parts);
+    return CeilDiv<int64_t>(grid.tasks(), threads) * task;
+  };
+  int64_t best_time = longest(best);
+  for (int64_t row_parts = 1; row_parts <= std::min(most, row_tiles); ++row_parts) {
+    for (int64_t panel_parts = 1; panel_parts <= std::min(most / row_parts, shape.panels);
+         ++panel_parts) {
+      const Grid grid{row_parts, panel_parts};
+      const int64_t time = longest(grid);
+      // Among equals the finest: tasks are what evens out interruptions.
+      if (time < best_time || (time == best_time && grid.tasks() > best.tasks())) {
+        best = grid;
+        best_time = time;
+      }
+    }
+  }
+  return best;
+}
+
+Range PartOf(int64_t size, int64_t unit, int64_t parts, int64_t index) {
+  const int64_t units = CeilDiv(size, unit);
+  const int64_t each = units / parts;
+  const int64_t longer = units % parts;
+  const int64_t begin = index * each + std::min(index, longer);
+  const int64_t end = begin + each + (index < longer ? 1 : 0);
+  return {std::min(size, begin * unit), std::min(size, end * unit)};
+}
+
+int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_bytes) {
+  const int64_t fitting = l2_bytes / 2 / std::max<int64_t>(1, shape.row_bytes);
+  if (shape.panels <= 1 || shape.rows <= fitting) return shape.rows;
+  return std::max<int64_t>(tile_rows, base::AlignDown<int64_t>(fitting, tile_rows));
+}
+
+}  // namespace qforge::plan

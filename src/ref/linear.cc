@@ -1,0 +1,164 @@
+#include <cmath>
+
+#include "ref/reference.h"
+#include "ref/rounding.h"
+
+namespace qforge::ref {
+namespace {
+
+// The value for `channel` in [0, G*N) of an array that holds 1, G or G*N of them.
+template <class T>
+T OfChannel(const LinearProblem& problem, ArrayView<const T> values, int64_t channel,
+            T otherwise) noexcept {
+  if (values.empty()) return otherwise;
+  if (values.size() == 1) return values[0];
+  if (values.size() == problem.groups) return values[channel / problem.outputs];
+  return values[channel];
+}
+
+float InputScale(const LinearProblem& problem, int64_t row) noexcept {
+  const InputQuantization& quantization = problem.quantization;
+  return quantization.row_scales.empty() ? quantization.scale : quantization.row_scales[row];
+}
+
+int32_t InputZeroPoint(const LinearProblem& problem, int64_t row) noexcept {
+  const InputQuantization& quantization = problem.quantization;
+  return quantization.row_zero_points.empty() ? quantization.zero_point
+                                              : quantization.row_zero_points[row];
+}
+
+// Reads an element of a u8 or s8 matrix.
+int32_t Element(const InputMatrix& matrix, int64_t row, int64_t column) noexcept {
+  const int64_t offset = row * matrix.stride + column;
+  return matrix.type == DataType::kU8 ? static_cast<const uint8_t*>(matrix.data)[offset]
+                                      : static_cast<const int8_t*>(matrix.data)[offset];
+}
+
+// sum_k (A[row][k] - a_zero_point) * (B[k][channel] - b_zero_point), with a T being an element of A.
+// No K that fits in memory can overflow the 64-bit sum.
+template <class T>
+int64_t Product(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
+  const int64_t group = channel / problem.outputs;
+  const int64_t output = channel % problem.outputs;
+
+  const T* a = static_cast<const T*>(problem.input.data);
+  int64_t a_step = 1;
+  if (problem.transposed_input) {
+    a += group * problem.inputs * problem.input.stride + row;
+    a_step = problem.input.stride;
+  } else {
+    a += row * problem.input.stride + group * problem.inputs;
+  }
+
+  const int8_t* b = problem.weights;
+  int64_t b_step = 1;
+  if (problem.layout == WeightsLayout::kInputsByOutputs) {
+    b += group * problem.inputs * problem.weights_stride + output;
+    b_step = problem.weights_stride;
+  } else {
+    b += channel * problem.weights_stride;
+  }
+
+  const int32_t a_zero_point = InputZeroPoint(problem, row);
+  const int32_t b_zero_point = OfChannel(problem, problem.zero_points, channel, 0);
+  int64_t sum = 0;
+  for (int64_t k = 0; k < problem.inputs; ++k) {
+    sum += (a[k * a_step] - a_zero_point) * (b[k * b_step] - b_zero_point);
+  }
+  return sum;
+}
+
+int32_t Accumulator(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
+  int64_t sum = problem.input.type == DataType::kU8 ? Product<uint8_t>(problem, row, channel)
+                                                    : Product<int8_t>(problem, row, channel);
+  const Bias& bias = problem.epilogue.bias;
+  if (bias.type() == DataType::kS32) sum += static_cast<const int32_t*>(bias.data())[channel];
+  return static_cast<int32_t>(sum);  // modulo 2^32
+}
+
+// `r` of qforge/types.h, activation included.
+float Scaled(const LinearProblem& problem, int64_t row, int64_t channel,
+             int32_t accumulator) noexcept {
+  const Epilogue& epilogue = problem.epilogue;
+  const float y_scale = epilogue.output.scale;
+  const float b_scale = OfChannel(problem, problem.scales, channel, 1.0f);
+  const float multiplier = InputScale(problem, row) * (b_scale / y_scale);
+
+  float r;
+  if (epilogue.bias.type() == DataType::kF32) {
+    const float bias = static_cast<const float*>(epilogue.bias.data())[channel];
+    r = std::fma(static_cast<float>(accumulator), multiplier, bias / y_scale);
+  } else {
+    r = static_cast<float>(accumulator) * multiplier;
+  }
+
+  const Residual& residual = epilogue.residual;
+  if (residual.type != DataType::kNone) {
+    const int32_t value = Element(problem.residual, row, channel) - residual.zero_point;
+    r = std::fma(static_cast<float>(value), residual.scale / y_scale, r);
+  }
+
+  switch (epilogue.activation) {
+    case Activation::kNone:
+      break;
+    case Activation::kRelu:
+      r = Max(r, 0.0f);
+      break;
+    case Activation::kClamp:
+      r = Max(r, epilogue.clamp_min / y_scale);
+      r = Min(r, epilogue.clamp_max / y_scale);
+      break;
+  }
+  return r;
+}
+
+void Store(const LinearProblem& problem, int64_t row, int64_t channel,
+           int32_t accumulator) noexcept {
+  const Output& output = problem.epilogue.output;
+  const int64_t offset = row * problem.output.stride + channel;
+  void* const data = problem.output.data;
+  switch (output.type) {
+    case DataType::kU8:
+      static_cast<uint8_t*>(data)[offset] = static_cast<uint8_t>(RoundToType(
+          Scaled(problem, row, channel, accumulator), output.zero_point, 0, 255));
+      break;
+    case DataType::kS8:
+      static_cast<int8_t*>(data)[offset] = static_cast<int8_t>(RoundToType(
+          Scaled(problem, row, channel, accumulator), output.zero_point, -128, 127));
+      break;
+    case DataType::kF32:
+      static_cast<float*>(data)[offset] = Scaled(problem, row, channel, accumulator);
+      break;
+    case DataType::kS32: {
+      if (problem.epilogue.activation == Activation::kRelu && accumulator < 0) accumulator = 0;
+      int32_t& y = static_cast<int32_t*>(data)[offset];
+      const int64_t held = output.accumulate ? y : 0;
+      y = static_cast<int32_t>(held + accumulator);  // modulo 2^32
+      break;
+    }
+    case DataType::kNone:
+      break;
+  }
+}
+
+}  // namespace
+
+void Linear(const LinearProblem& problem, const Block& block) noexcept {
+  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+    for (int64_t channel = block.output_begin; channel < block.output_end; ++channel) {
+      Store(problem, row, channel, Accumulator(problem, row, channel));
+    }
+  }
+}
+
+void Accumulators(const LinearProblem& problem, const Block& block, int32_t* accumulators,
+                  int64_t stride) noexcept {
+  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+    for (int64_t channel = block.output_begin; channel < block.output_end; ++channel) {
+      accumulators[(row - block.row_begin) * stride + (channel - block.output_begin)] =
+          Accumulator(problem, row, channel);
+    }
+  }
+}
+
+}  // namespace qforge::ref
