@@ -3,7 +3,7 @@
 #include "base/platform.h"
 #if QFORGE_X86_64
 
-// Takes the default visibility off asmjit's declarations, so that what is defined here stays hidden.
+// Takes the default visibility off asmjit's declarations, so that what is defined here is hidden.
 #ifndef ASMJIT_STATIC
 #define ASMJIT_STATIC
 #endif
@@ -20,10 +20,10 @@
 
 // asmjit's own definition sits in an object file that also prints to stderr. Debian compiles its
 // libasmjit.a without -fPIC, and that reference to stderr is the only thing in what JitAllocator
-// needs that cannot go into a shared object. With this definition the linker leaves that object out,
-// and nothing is printed. Here and not in a file of its own, because a file that nobody refers to
-// would be left out of a static qforge, which may end up in a shared object of its user. Weak, so
-// that a program which uses the rest of asmjit and so links both has no duplicate.
+// needs that cannot go into a shared object. With this definition the linker leaves that object
+// out, and nothing is printed. Here and not in a file of its own, because a file that nobody refers
+// to would be left out of a static qforge, which may end up in a shared object of its user. Weak,
+// so that a program which uses the rest of asmjit and so links both has no duplicate.
 namespace asmjit::inline ASMJIT_ABI_NAMESPACE::DebugUtils {
 [[gnu::weak]] void assertionFailed(const char*, int, const char*) noexcept { std::abort(); }
 }  // namespace asmjit::inline ASMJIT_ABI_NAMESPACE::DebugUtils
@@ -126,8 +126,8 @@ Result<const void*> CodeMemory::Publish(const void* bytes, size_t size) noexcept
                                   ? NoExecutableMemory(size, "making a JitAllocator", ENOMEM)
                                   : dual_mapping_->Publish(bytes, size);
   if (entry.ok() || mode_ == CodeMemoryMode::kDualMapping) return entry;
-  // Not asked again: a system that forbids dual mapping goes on doing so, and where memory was short
-  // private pages cost little more. What was published in the mapping stays there.
+  // Not asked again: a system that forbids dual mapping goes on doing so, and where memory was
+  // short private pages cost little more. What was published in the mapping stays there.
   mode_ = CodeMemoryMode::kPrivatePages;
   return PublishInPrivatePages(bytes, size);
 }

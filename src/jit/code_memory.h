@@ -30,8 +30,8 @@ inline constexpr size_t kCodeAlignment = 64;
 class CodeMemory {
  public:
   explicit CodeMemory(CodeMemoryMode mode) noexcept;
-  // Unmaps dual-mapped code. Private pages stay for ever: an emulator that caches translated code by
-  // address must never see different code at an address that it has seen before.
+  // Unmaps dual-mapped code. Private pages stay for ever: an emulator that caches translated code
+  // by address must never see different code at an address that it has seen before.
   ~CodeMemory();
   CodeMemory(const CodeMemory&) = delete;
   CodeMemory& operator=(const CodeMemory&) = delete;

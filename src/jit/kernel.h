@@ -18,8 +18,8 @@ struct CodeBytes {
   size_t instruction_bytes = 0;  // where instructions end and constants begin
 };
 
-// Published code. Immortal: neither the object nor the code is ever moved, changed or freed, so that
-// an operation may keep the pointer and other threads and forked children may go on calling it.
+// Published code. Immortal: neither the object nor the code is ever moved, changed or freed, so
+// that operations may keep pointers to it, and other threads and forked children go on calling it.
 class Kernel {
  public:
   // `emission_ns`: nanoseconds from the request to executable code, profilers not counted.

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "base/platform.h"
 #include "jit/code_memory.h"
@@ -19,9 +20,9 @@
 
 // Fork can happen while any thread is anywhere in here, and the child has only the forking thread.
 // Two things make that safe without a handler that waits for locks:
-// - The table only grows, by one pointer store per kernel, so that the child's copy is always whole.
-// - Everything with a lock or with memory shared between parent and child sits in a Publisher, which
-//   the child never uses again: it makes its own.
+// - The table only grows, by one pointer store per kernel: the child's copy is always whole.
+// - What has a lock, or memory that parent and child share, sits in a Publisher, which the child
+//   never uses again: it makes its own.
 
 namespace qforge::jit {
 #if QFORGE_X86_64
@@ -69,6 +70,9 @@ class Publisher {
     return process_ == getpid() && forks_ == fork_count.load(std::memory_order_relaxed);
   }
 
+  // Makes memory_ and profilers_.
+  Status ReadEnvironment();
+
   static std::atomic<Publisher*> current_;
 
   const pid_t process_ = getpid();
@@ -94,16 +98,23 @@ Publisher& Publisher::OfThisProcess() {
   return *publisher;
 }
 
+Status Publisher::ReadEnvironment() {
+  Result<CodeMemoryMode> mode = ParseCodeMemoryMode(std::getenv("QFORGE_CODE_MEMORY"));
+  if (!mode.ok()) return mode.status();
+  profilers_ = ProfilersFromEnvironment();
+  const bool private_pages =
+      std::any_of(profilers_.begin(), profilers_.end(),
+                  [](const auto& profiler) { return profiler->NeedsPrivatePages(); });
+  if (*mode == CodeMemoryMode::kAutomatic && private_pages) *mode = CodeMemoryMode::kPrivatePages;
+  memory_.emplace(*mode);
+  return Status();
+}
+
 Result<const Kernel*> Publisher::Publish(CodeBytes code, Clock::time_point requested) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (const Kernel* kernel = Find(code.name)) return kernel;  // another thread was faster
 
-  if (!memory_.has_value()) {
-    const Result<CodeMemoryMode> mode = ParseCodeMemoryMode(std::getenv("QFORGE_CODE_MEMORY"));
-    if (!mode.ok()) return mode.status();
-    profilers_ = ProfilersFromEnvironment();
-    memory_.emplace(*mode);
-  }
+  if (!memory_.has_value()) QFORGE_RETURN_IF_ERROR(ReadEnvironment());
   const Result<const void*> entry = memory_->Publish(code.bytes.data(), code.bytes.size());
   if (!entry.ok()) return entry.status();
   const std::chrono::nanoseconds emission = Clock::now() - requested;

@@ -27,8 +27,8 @@ Result<const Kernel*> FindOrEmit(const std::string& name, EmitFunction* emit,
 // emit it, but one kernel is published and all get that one. A forked child finds what its parent
 // had published before the fork, and publishes on its own after it.
 //
-// The environment variable QFORGE_CODE_MEMORY (code_memory.h) and those of profilers.h are read when
-// a process publishes its first kernel.
+// The environment variable QFORGE_CODE_MEMORY (code_memory.h) and those of profilers.h are read
+// when a process publishes its first kernel.
 template <class Emitter>
 Result<const Kernel*> FindOrEmit(const std::string& name, const Emitter& emitter) noexcept {
   static_assert(std::is_invocable_r_v<Result<CodeBytes>, const Emitter&>);

@@ -14,8 +14,8 @@ namespace qforge::jit {
 
 class OutputFile {
  public:
-  // Creates the file if need be; `flags` are those of open(2) that add to this: O_APPEND or O_TRUNC.
-  // Symbolic links are not followed, since these files have predictable names in /tmp.
+  // Creates the file if need be; `flags` are those of open(2) that add to this: O_APPEND or
+  // O_TRUNC. Symbolic links are not followed, since these files have predictable names in /tmp.
   OutputFile(const std::string& path, int flags)
       : descriptor_(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0644)) {}
   ~OutputFile() { Close(); }

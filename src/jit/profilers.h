@@ -1,15 +1,15 @@
 // Tells profilers and debuggers what code lies where. All of them are off unless an environment
 // variable asks for them:
 //
-//   QFORGE_PERF_MAP=1     /tmp/perf-<pid>.map, which `perf report` reads by itself: names only.
-//   QFORGE_JITDUMP=1      /tmp/jit-<pid>.dump, with the code: `perf record -k mono`, `perf inject -j`,
-//   QFORGE_JITDUMP=DIR    then `perf annotate` shows instructions. Or DIR/jit-<pid>.dump.
-//   QFORGE_GDB=1          symbols for gdb (its JIT interface), so that `bt` and `hbreak` know kernels.
-//                         `break` as well with QFORGE_CODE_MEMORY=private: gdb cannot write its
-//                         breakpoints into dual-mapped code.
-//   QFORGE_DUMP_DIR=DIR   DIR/<name>.bin, for `objdump -D -b binary -m i386:x86-64`.
+//   QFORGE_PERF_MAP=1    /tmp/perf-<pid>.map with names alone, which `perf report` reads by itself.
+//   QFORGE_JITDUMP=1     /tmp/jit-<pid>.dump with names and code. After `perf record -k mono` and
+//                        `perf inject -j`, `perf annotate` shows the instructions.
+//   QFORGE_JITDUMP=DIR   The same, as DIR/jit-<pid>.dump.
+//   QFORGE_GDB=1         Symbols for gdb (its JIT interface): `backtrace` and `break` know kernels.
+//   QFORGE_DUMP_DIR=DIR  The code as DIR/<name>.bin, for `objdump -D -b binary -m i386:x86-64`.
 //
-// "" and "0" are the same as not set. A profiler that cannot do its work is silent.
+// "" and "0" are the same as not set. A profiler that cannot do its work is silent. Two of them
+// make private pages the default of QFORGE_CODE_MEMORY (code_memory.h), see NeedsPrivatePages().
 #ifndef QFORGE_JIT_PROFILERS_H_
 #define QFORGE_JIT_PROFILERS_H_
 
@@ -27,6 +27,8 @@ class Profiler {
   virtual ~Profiler() = default;
   // Called once for every kernel, before anybody can call the kernel.
   virtual void Add(const Kernel& kernel) = 0;
+  // Whether it is of little use for code in dual mappings.
+  virtual bool NeedsPrivatePages() const { return false; }
 };
 
 // What the environment asks for and can be had.

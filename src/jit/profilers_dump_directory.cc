@@ -2,7 +2,6 @@
 #include "base/platform.h"
 #if QFORGE_X86_64
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -21,11 +20,13 @@ bool IsSafe(char c) {
          c == '-' || c == '.' || c == '+' || c == '=';
 }
 
-// `name` itself where it can be a file name. Otherwise what can be kept of it and a hash, so that two
-// names do not end in one file.
+// `name` itself where it can be a file name. Otherwise what can be kept of it and a hash, so that
+// two names do not end in one file.
 std::string FileName(const std::string& name) {
   std::string safe = name.substr(0, kMaxNameLength);
-  std::replace_if(safe.begin(), safe.end(), [](char c) { return !IsSafe(c); }, '_');
+  for (char& c : safe) {
+    if (!IsSafe(c)) c = '_';
+  }
   if (safe == name) return safe;
   char hash[24];
   std::snprintf(hash, sizeof(hash), "-%016zx", std::hash<std::string>()(name));

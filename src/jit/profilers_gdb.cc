@@ -5,6 +5,7 @@
 
 #include <elf.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -137,6 +138,9 @@ class GdbInterface final : public Profiler {
     registration.release();
     __jit_debug_register_code();
   }
+
+  // gdb can write its breakpoints into read-only private pages, but not into shared ones.
+  bool NeedsPrivatePages() const override { return true; }
 };
 
 }  // namespace

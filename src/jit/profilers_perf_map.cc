@@ -1,4 +1,4 @@
-// perf's own convention for code without a file: tools/perf/Documentation/jit-interface.txt of Linux.
+// perf's convention for code without a file: tools/perf/Documentation/jit-interface.txt of Linux.
 #include "base/platform.h"
 #if QFORGE_X86_64
 
@@ -27,6 +27,9 @@ class PerfMap final : public Profiler {
                   reinterpret_cast<uintptr_t>(kernel.entry()), kernel.code_size());
     file_.Write(range + kernel.name() + "\n");
   }
+
+  // To perf a dual mapping is a mapped file, whose symbols it looks for in that file alone.
+  bool NeedsPrivatePages() const override { return true; }
 
  private:
   OutputFile file_;

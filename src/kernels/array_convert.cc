@@ -33,8 +33,8 @@ void Bound(Emitter& e, Vec to, const qforge_xbyak::Operand& limit, Vec zero_poin
   e.ConvertS32ToF32(to, to);
 }
 
-// r = round_half_even(clamp(r, lo, hi)) + zero_point, as integers. NaN gives lo: a maximum or minimum
-// with a NaN is the second operand.
+// r = round_half_even(clamp(r, lo, hi)) + zero_point, as integers. NaN gives lo: a maximum or
+// minimum with a NaN is the second operand.
 void RoundToType(Emitter& e, Vec r, Vec lo, Vec hi, Vec zero_point) {
   e.MaxF32(r, r, e.Full(lo));
   e.MinF32(r, r, e.Full(hi));

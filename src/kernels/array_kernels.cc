@@ -39,16 +39,14 @@ const char* OperationName(ArrayOperation operation) {
 
 bool IsTyped(ArrayOperation operation) {
   return operation != ArrayOperation::kUpdateRange &&
-         operation != ArrayOperation::kUpdateColumnRanges &&
-         operation != ArrayOperation::kFlipSign;
+         operation != ArrayOperation::kUpdateColumnRanges && operation != ArrayOperation::kFlipSign;
 }
 
 bool Exists(const ArrayKernel& kernel) {
   if (!cpu::IsKnown(kernel.isa) || kernel.isa == Isa::kScalar) return false;
   if (static_cast<int>(kernel.operation) >= kArrayOperationCount) return false;
-  return IsTyped(kernel.operation)
-             ? kernel.type == DataType::kU8 || kernel.type == DataType::kS8
-             : kernel.type == DataType::kNone;
+  return IsTyped(kernel.operation) ? kernel.type == DataType::kU8 || kernel.type == DataType::kS8
+                                   : kernel.type == DataType::kNone;
 }
 
 Status NoMemory() {
@@ -56,7 +54,8 @@ Status NoMemory() {
 }
 
 Status NoSuchKernel(const ArrayKernel& kernel) {
-  return Status::Error(StatusCode::kInternal, "", "no array kernel for isa %d, operation %d, type %d",
+  return Status::Error(StatusCode::kInternal, "",
+                       "no array kernel for isa %d, operation %d, type %d",
                        static_cast<int>(kernel.isa), static_cast<int>(kernel.operation),
                        static_cast<int>(kernel.type));
 }
@@ -111,9 +110,9 @@ Result<const jit::Kernel*> GetArrayKernel(const ArrayKernel& kernel) noexcept {
   // In front of the kernel cache, which has to be asked by name: making one allocates.
   static std::atomic<const jit::Kernel*> found[kIsaCount][kArrayOperationCount]
                                               [static_cast<int>(DataType::kS8) + 1];
-  std::atomic<const jit::Kernel*>& slot = found[static_cast<int>(kernel.isa)]
-                                               [static_cast<int>(kernel.operation)]
-                                               [static_cast<int>(kernel.type)];
+  std::atomic<const jit::Kernel*>& slot =
+      found[static_cast<int>(kernel.isa)][static_cast<int>(kernel.operation)]
+           [static_cast<int>(kernel.type)];
   if (const jit::Kernel* published = slot.load(std::memory_order_acquire)) return published;
   try {
     Result<const jit::Kernel*> published =

@@ -1,5 +1,5 @@
-// Kernels that walk along an array: ranges, conversions between floats and quantised values, and the
-// forms in which the GEMM driver prepares rows of A.
+// Kernels that walk along an array: ranges, conversions between floats and quantised values, and
+// the forms in which the GEMM driver prepares rows of A.
 //
 // Contracts that all of them share. Counts are >= 0, of elements. A kernel reads and writes exactly
 // the elements that its contract names, none in front of them and none behind. Pointers need no
@@ -46,9 +46,9 @@ struct ArrayKernel {
 };
 
 // kUpdateRange: lowers *min and raises *max to hold all `values`. NaN is passed over. Which sign a
-// bound of zero has is not specified; ref::FinishRange settles that, and the case that *min is still
-// +inf and *max -inf, from where the caller starts.
-// kUpdateColumnRanges: the same for min[i] and max[i] with values[i] alone: `count` ranges.
+// bound of zero has is not specified; ref::FinishRange settles that, and the case that *min is
+// still +inf and *max -inf, from where the caller starts. kUpdateColumnRanges: the same for min[i]
+// and max[i] with values[i] alone: `count` ranges.
 using UpdateRangeFunction = void(const float* values, int64_t count, float* min, float* max);
 
 // Writes `count` elements of u8 or s8 and then zeros up to `padded_count` >= `count`.
@@ -71,14 +71,13 @@ struct RequantizeLimits {
 using RequantizeFunction = void(const int32_t* input, int64_t count, const float* multipliers,
                                 const RequantizeLimits* limits, void* output);
 
-// sums[i] = the sum of the first `count` elements, u8 or s8, of the row at input + i * stride, modulo
-// 2^32, for i < rows.
+// sums[i] = the sum of the first `count` elements, u8 or s8, of the row at input + i * stride,
+// modulo 2^32, for i < rows.
 using RowSumsFunction = void(const void* input, int64_t rows, int64_t count, int64_t stride,
                              int32_t* sums);
 
 // Copies u8 or s8 to s16, and writes zeros up to `padded_count` >= `count`.
-using WidenFunction = void(const void* input, int64_t count, int64_t padded_count,
-                           int16_t* output);
+using WidenFunction = void(const void* input, int64_t count, int64_t padded_count, int16_t* output);
 
 // output[i] = input[i] + 128, that is input[i] xor 0x80, and zeros up to `padded_count` >= `count`.
 using FlipSignFunction = void(const int8_t* input, int64_t count, int64_t padded_count,

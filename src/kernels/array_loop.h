@@ -15,8 +15,9 @@ qforge_xbyak::Opmask SetTailMask(jit::Emitter& emitter, const jit::Register& cou
 //
 // With EVEX the last step is masked. With VEX it is a whole one that ends where the array ends and
 // so overlaps the step before; arrays shorter than a vector go element by element. A body must
-// therefore give the same when an element is processed twice. (The scalar loop for all that is left
-// would be up to 31 steps, on rows of a few hundred elements a third of the time.)
+// therefore give the same when an element is processed twice. (Going element by element through all
+// that is left was rejected: with AVX2 up to 31 steps of bytes, on rows that are often not longer
+// than a few vectors.)
 //
 // Registers: index() counts elements; rax, r10 and r11 belong to the loop, and bodies may clobber
 // rax. k1 is the mask.
@@ -54,8 +55,7 @@ class ArrayLoop {
   void LoadExtend8To32(jit::Vec to, const jit::Register& base, bool is_signed);
   // The low bytes of 32-bit lanes whose values lie in the range of u8 or s8. Clobbers `from` and,
   // with VEX, `scratch`.
-  void StoreNarrow32To8(const jit::Register& base, jit::Vec from, jit::Vec scratch,
-                        bool is_signed);
+  void StoreNarrow32To8(const jit::Register& base, jit::Vec from, jit::Vec scratch, bool is_signed);
 
   // Bytes, a vector of them, or half a vector extended to lanes of 16 bits.
   void Load8(jit::Vec to, const jit::Register& base);

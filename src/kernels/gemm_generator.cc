@@ -22,6 +22,10 @@ constexpr int kRowsPerPointer = 3;  // addressed as base, base + stride, base + 
 // Without a fixed count, groups are unrolled so that a turn holds about so many dot products.
 constexpr int kDotsPerTurn = 48;
 
+// Hardware prefetchers follow each load instruction by itself, and give up where it steps 2 KiB or
+// more from one turn to the next: with 32 lines a turn, weights stream at half the rate.
+constexpr int kMostBytesPerTurn = 1024;
+
 class Generator {
  public:
   Generator(Emitter& emitter, const GemmKernel& kernel)
@@ -89,14 +93,22 @@ int Generator::Splits() const {
   const int chains = kernel_.rows * kernel_.vectors;
   const int free =
       e_.traits().vector_registers - (memory_operand_ ? 0 : kernel_.vectors) - (vnni_ ? 1 : 2);
+  // Weights straight from memory come slower than two vectors a cycle.
+  const int needed = memory_operand_ ? 8 : 12;
   int splits = 1;
-  while (chains * splits < 12 && 2 * chains * splits <= free && splits < 8) splits *= 2;
+  while (chains * splits < needed && 2 * chains * splits <= free && splits < 8) splits *= 2;
+  if (kernel_.fixed_groups > 0) {
+    while (splits > kernel_.fixed_groups) splits /= 2;
+  }
   return splits;
 }
 
 int Generator::Unroll() const {
   int unroll = splits_;
-  while (2 * unroll * kernel_.rows * kernel_.vectors <= kDotsPerTurn && unroll < 8) unroll *= 2;
+  while (2 * unroll * kernel_.rows * kernel_.vectors <= kDotsPerTurn &&
+         2 * unroll * GroupWeightBytes() <= kMostBytesPerTurn) {
+    unroll *= 2;
+  }
   return unroll;
 }
 

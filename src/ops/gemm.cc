@@ -12,6 +12,7 @@
 #include "ops/linear_run.h"
 #include "ops/parallel.h"
 #include "ops/validate.h"
+#include "ops/verbose.h"
 #include "pack/pack_panels.h"
 #include "plan/partition.h"
 
@@ -109,18 +110,15 @@ Status Partition(const LinearCore& core, base::Workspace* workspace, Packed* pac
 void PackColumns(const LinearCore& core, const pack::WeightsSource& source, int64_t begin,
                  int64_t end, const Packed& packed) {
   const pack::PanelLayout& layout = core.layout;
-  pack::SumColumns(source, layout.inputs, begin, end, packed.sums, packed.magnitudes);
-  if (!core.scalar()) {
+  std::fill(packed.sums + begin, packed.sums + end, 0);
+  std::fill(packed.magnitudes + begin, packed.magnitudes + end, 0);
+  if (core.scalar()) {
+    pack::AddColumnSums(source, 0, layout.inputs, begin, end, packed.sums, packed.magnitudes);
+    pack::CopyPlain(source, layout.inputs, layout.outputs, begin, end, packed.weights);
+  } else {
     pack::PackPanels(layout, source, begin / layout.panel_columns(),
-                     base::CeilDiv(end, layout.panel_columns()), packed.weights);
-    return;
-  }
-  const bool by_row = source.order == WeightsLayout::kInputsByOutputs;
-  for (int64_t k = 0; k < layout.inputs; ++k) {
-    for (int64_t j = begin; j < end; ++j) {
-      packed.weights[k * layout.outputs + j] =
-          source.data[by_row ? k * source.stride + j : j * source.stride + k];
-    }
+                     base::CeilDiv(end, layout.panel_columns()), packed.weights, packed.sums,
+                     packed.magnitudes);
   }
 }
 
@@ -166,6 +164,7 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
     LinearCore& own = state->core;
     if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
     if (!own.bias_f32.empty()) own.epilogue.bias = Bias(own.bias_f32);
+    if (Verbose()) PrintCreation(own.Describe(), layout.isa);
     return Gemm(std::move(state));
   } catch (const std::bad_alloc&) {
     return Status::Error(StatusCode::kResourceExhausted, "", "no memory for the operation");
@@ -178,7 +177,8 @@ Status Gemm::Run(const InputMatrix& input, const InputQuantization& quantization
                  const RunArguments& arguments) const noexcept {
   const LinearCore& core = state_->core;
   const pack::PanelLayout& layout = core.layout;
-  const RunRequest request{input, quantization, output, arguments.residual, {}};
+  const TileSink no_sink;
+  const RunRequest request{input, quantization, output, arguments.residual, no_sink};
   QFORGE_RETURN_IF_ERROR(ValidateRun(core, request));
   QFORGE_RETURN_IF_ERROR(CheckWeights(core, state_->layout, weights, weights_quantization));
   QFORGE_RETURN_IF_ERROR(

@@ -3,9 +3,11 @@
 #include <new>
 
 #include "base/float_environment.h"
+#include "cpu/dispatch.h"
 #include "ops/linear_core.h"
 #include "ops/linear_run.h"
 #include "ops/validate.h"
+#include "ops/verbose.h"
 #include "pack/packed_matrix.h"
 
 namespace qforge {
@@ -21,7 +23,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
                               const Epilogue& epilogue, const LinearOptions& options) noexcept {
   const pack::PackedMatrix& matrix = weights.matrix();
   const pack::PanelLayout& layout = matrix.layout;
-  if (layout.isa > context.isa()) {
+  if (!cpu::IsWithinCap(layout.isa, context.isa())) {
     return Status::Error(StatusCode::kUnsupported, "weights",
                          "are packed for %s, above the context's %s; pack them with "
                          "options.max_isa = context.isa()",
@@ -54,6 +56,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
     state->weights.columns = state->columns.data();
     state->weights.scales = ArrayView<const float>(matrix.scales);
     state->weights.zero_points = ArrayView<const int32_t>(matrix.zero_points);
+    if (Verbose()) PrintCreation(own.Describe(), layout.isa);
     return Linear(std::move(state));
   } catch (const std::bad_alloc&) {
     return Status::Error(StatusCode::kResourceExhausted, "", "no memory for the operation");
@@ -62,7 +65,8 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
 
 Status Linear::Run(const InputMatrix& input, const InputQuantization& quantization,
                    const OutputMatrix& output, const RunArguments& arguments) const noexcept {
-  const RunRequest request{input, quantization, output, arguments.residual, {}};
+  const TileSink no_sink;
+  const RunRequest request{input, quantization, output, arguments.residual, no_sink};
   QFORGE_RETURN_IF_ERROR(ValidateRun(state_->core, request));
   return RunLinear(state_->core, state_->weights, request);
 }
@@ -78,7 +82,10 @@ Status Linear::RunTiles(const InputMatrix& input, const InputQuantization& quant
   if (function == nullptr) {
     return Status::Error(StatusCode::kInvalidArgument, "function", "is null");
   }
-  const RunRequest request{input, quantization, {}, {}, {function, argument}};
+  const OutputMatrix no_output;
+  const InputMatrix no_residual;
+  const TileSink sink{function, argument};
+  const RunRequest request{input, quantization, no_output, no_residual, sink};
   QFORGE_RETURN_IF_ERROR(ValidateRun(state_->core, request));
   return RunLinear(state_->core, state_->weights, request);
 }

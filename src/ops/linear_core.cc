@@ -6,8 +6,10 @@
 #include <cstring>
 #include <limits>
 
-#include "cpu/isa_table.h"
+#include "cpu/host.h"
 #include "ops/validate.h"
+#include "plan/algorithm.h"
+#include "plan/partition.h"
 
 namespace qforge {
 namespace {
@@ -22,9 +24,7 @@ Status CheckBias(const Epilogue& epilogue, int64_t columns) {
                          "%" PRId64 " values; groups * N = %" PRId64 " are needed", bias.size(),
                          columns);
   }
-  if (bias.data() == nullptr) {
-    return Status::Error(StatusCode::kInvalidArgument, "epilogue.bias", "is null");
-  }
+  QFORGE_RETURN_IF_ERROR(CheckArray("epilogue.bias", bias.data(), columns, bias.type()));
   if (bias.type() == DataType::kF32) {
     const float* values = static_cast<const float*>(bias.data());
     for (int64_t j = 0; j < columns; ++j) {
@@ -72,6 +72,9 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
       if (integer) {
         return Status::Error(StatusCode::kUnsupported, "epilogue.activation",
                              "a clamp in real units needs a scale, which s32 output has not");
+      }
+      if (std::isnan(epilogue.clamp_max)) {
+        return Status::Error(StatusCode::kInvalidArgument, "epilogue.clamp_max", "is NaN");
       }
       if (!(epilogue.clamp_min <= epilogue.clamp_max)) {  // NaN included
         return Status::Error(StatusCode::kInvalidArgument, "epilogue.clamp_min",
@@ -160,13 +163,15 @@ void ResolveBounds(const Epilogue& epilogue, kernels::GemmKernel* kernel,
 // Whole groups that kernels count; beyond so many the loop costs nothing that unrolling would save.
 constexpr int64_t kMostFixedGroups = 16;
 
-Status ResolveKernels(kernels::GemmKernel kernel, int vectors, int tail_lanes, KernelSet* set) {
+Status ResolveKernels(kernels::GemmKernel kernel, int vectors, int tail_lanes, int64_t weight_bytes,
+                      KernelSet* set) {
   kernel.vectors = vectors;
   kernel.tail_lanes = tail_lanes;
   set->max_rows = kernels::MaxRows(kernel.isa, vectors);
   static_assert(KernelSet::kMostRows == 12);
   for (int rows = 1; rows <= set->max_rows; ++rows) {
     kernel.rows = rows;
+    kernel.prefetch = plan::ChoosePrefetch(rows, weight_bytes, cpu::Host().l2.bytes);
     const Result<const jit::Kernel*> published = kernels::GetGemmKernel(kernel);
     if (!published.ok()) return published.status();
     set->functions[rows - 1] = (*published)->As<kernels::GemmFunction>();
@@ -221,11 +226,12 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   std::fill_n(core.constants.residual_zero_point, 16, epilogue.residual.zero_point);
 
   if (layout.panels > 1 || !core.odd_last_panel()) {
-    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout.vectors, 0, &core.full_panels));
+    QFORGE_RETURN_IF_ERROR(
+        ResolveKernels(kernel, layout.vectors, 0, layout.bytes(), &core.full_panels));
   }
   if (layout.panels > 0 && core.odd_last_panel()) {
-    QFORGE_RETURN_IF_ERROR(
-        ResolveKernels(kernel, layout.tail_vectors, layout.tail_lanes, &core.last_panel));
+    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout.tail_vectors, layout.tail_lanes,
+                                          layout.bytes(), &core.last_panel));
   }
   return core;
 }
@@ -273,10 +279,8 @@ std::string LinearCore::Describe() const {
   if (layout.products > 1) text += ", " + std::to_string(layout.products) + " groups";
   text += std::string(", isa ") + IsaName(layout.isa) + ", " +
           std::to_string(context.thread_count()) + " thread(s)\n";
-  if (scalar()) return text + "  algorithm: portable scalar code\n";
-  text += cpu::Traits(layout.isa).vnni
-              ? "  algorithm: u8 x s8 dot product, exact\n"
-              : "  algorithm: products of 16 bits (no u8 x s8 dot product on this ISA), exact\n";
+  const plan::Algorithm algorithm = plan::Int8Algorithm(layout.isa);
+  text += std::string("  algorithm: ") + algorithm.name + " (" + algorithm.reason + ")\n";
   text += std::string("  preparation of A: ") + preparation.description() + "\n";
   const auto add_set = [&](const char* which, const KernelSet& set, int vectors, int tail_lanes) {
     if (set.max_rows == 0) return;

@@ -31,7 +31,7 @@ class Run {
         request_(request),
         pool_(core.context.pool()),
         rows_(core.options.transposed_input ? request.input.cols : request.input.rows),
-        quantization_(request.quantization) {}
+        quantization_(&request.quantization) {}
 
   Status Execute() noexcept;
 
@@ -55,7 +55,8 @@ class Run {
   void MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
                       const KernelSet& kernels, int64_t task) noexcept;
   void MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t task) noexcept;
-  void CallKernels(const KernelSet& kernels, const kernels::GemmArguments& arguments,
+  // `arguments` are for the first row and are used up.
+  void CallKernels(const KernelSet& kernels, kernels::GemmArguments& arguments,
                    int64_t rows) const noexcept;
   void HandOver(const int32_t* tile, int64_t stride, Range rows, Range columns) const noexcept;
 
@@ -64,7 +65,8 @@ class Run {
   const RunRequest& request_;
   ThreadPool* const pool_;
   const int64_t rows_;
-  InputQuantization quantization_;  // the caller's, or what was found
+  const InputQuantization* quantization_;  // the caller's, or what was found
+  InputQuantization found_;
   int32_t kernel_zero_point_ = 0;
 
   base::Workspace workspace_;
@@ -156,7 +158,7 @@ Status Run::Execute() noexcept {
   if (rows_ == 0 || core_.layout.outputs == 0) return Status();
   QFORGE_RETURN_IF_ERROR(PlanWorkspace());
   if (core_.options.scaling == InputScaling::kDynamicPerTensor) FindRange();
-  kernel_zero_point_ = core_.preparation.KernelZeroPoint(quantization_.zero_point);
+  kernel_zero_point_ = core_.preparation.KernelZeroPoint(quantization_->zero_point);
   for (int64_t row = 0; row < rows_; row += block_rows_) {
     const Range block{row, std::min(rows_, row + block_rows_)};
     Multiply(Prepare(block), block);
@@ -189,7 +191,8 @@ void Run::FindRange() noexcept {
     max = std::max(max, maxima[task]);
   }
   const QuantizationParameters found = DynamicParameters(min, max);
-  quantization_ = InputQuantization(found.scale, found.zero_point);
+  found_ = InputQuantization(found.scale, found.zero_point);
+  quantization_ = &found_;
 }
 
 Run::Rows Run::Prepare(Range block) noexcept {
@@ -202,7 +205,7 @@ Run::Rows Run::Prepare(Range block) noexcept {
       RowPreparation::Target target = target_;
       target.scratch = scratch_ + task * preparation.scratch_bytes();
       base::FloatEnvironment environment;
-      preparation.PrepareRows(request_.input, quantization_, block.begin + part.begin,
+      preparation.PrepareRows(request_.input, *quantization_, block.begin + part.begin,
                               block.begin + part.end, block.begin, target);
     });
   }
@@ -222,10 +225,10 @@ Run::Rows Run::Prepare(Range block) noexcept {
     result.scales = target_.scales;
     result.zero_points = target_.zero_points;
   } else if (core_.options.scaling == InputScaling::kPerRow) {
-    result.scales = quantization_.row_scales.data() + block.begin;
-    result.zero_points = quantization_.row_zero_points.data() + block.begin;
+    result.scales = quantization_->row_scales.data() + block.begin;
+    result.zero_points = quantization_->row_zero_points.data() + block.begin;
   } else {
-    result.scales = &quantization_.scale;
+    result.scales = &quantization_->scale;
     result.zero_points = &kernel_zero_point_;
   }
   if (preparation.row_terms()) result.row_terms = target_.row_terms;
@@ -234,6 +237,11 @@ Run::Rows Run::Prepare(Range block) noexcept {
 
 void Run::Multiply(const Rows& rows, Range block) noexcept {
   const plan::ProductShape shape = ShapeOf(core_, block.end - block.begin);
+  if (grid_.tasks() == 1) {
+    base::FloatEnvironment environment;
+    MultiplyTask(rows, block, {0, shape.panels}, 0);
+    return;
+  }
   ParallelFor(pool_, grid_.tasks(), [&](int64_t task) {
     const Range part =
         plan::PartOf(shape.rows, TileRows(core_), grid_.row_parts, task / grid_.panel_parts);
@@ -262,8 +270,8 @@ void Run::MultiplyTask(const Rows& rows, Range range, Range panels, int64_t task
   for (int64_t row = range.begin; row < range.end; row += row_block) {
     const Range part{row, std::min(range.end, row + row_block)};
     for (int64_t panel = panels.begin; panel < panels.end;) {
-      const int64_t product = panel / layout.panels;
-      const int64_t first = panel % layout.panels;
+      const int64_t product = layout.products == 1 ? 0 : panel / layout.panels;
+      const int64_t first = panel - product * layout.panels;
       const int64_t end = std::min(layout.panels, first + panels.end - panel);
       const int64_t full_end = core_.odd_last_panel() ? std::min(end, layout.panels - 1) : end;
       if (first < full_end) {
@@ -327,7 +335,8 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
     kernels::GemmArguments part = arguments;
     for (int64_t i = range.begin; i < range.end; i += kCallbackRows) {
       const int64_t count = std::min(kCallbackRows, range.end - i);
-      CallKernels(kernels, part, count);
+      kernels::GemmArguments call = part;
+      CallKernels(kernels, call, count);
       HandOver(tile, layout.panel_columns(), {i, i + count}, columns);
       part.input = static_cast<const std::byte*>(part.input) + count * rows.stride;
       if (per_row) {
@@ -353,13 +362,12 @@ void Run::HandOver(const int32_t* data, int64_t stride, Range rows, Range column
   request_.sink.function(request_.sink.argument, tile);
 }
 
-void Run::CallKernels(const KernelSet& kernels, const kernels::GemmArguments& arguments,
+void Run::CallKernels(const KernelSet& kernels, kernels::GemmArguments& arguments,
                       int64_t rows) const noexcept {
   const plan::RowTiles split = plan::SplitRows(rows, kernels.max_rows);
   if (split.taller == 0) {
-    kernels::GemmArguments call = arguments;
-    call.tiles = split.others;
-    kernels.functions[split.height - 1](&call);
+    arguments.tiles = split.others;
+    kernels.functions[split.height - 1](&arguments);
     return;
   }
   // Two kernels. Panel by panel, so that the second finds the panel in the cache.
@@ -411,7 +419,7 @@ void Run::MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t t
   problem.groups = layout.products;
   problem.input = request_.input;
   problem.transposed_input = core_.options.transposed_input;
-  problem.quantization = quantization_;
+  problem.quantization = *quantization_;
   problem.weights = weights_.data;
   problem.layout = WeightsLayout::kInputsByOutputs;
   problem.weights_stride = layout.outputs;

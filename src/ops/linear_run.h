@@ -24,12 +24,14 @@ struct TileSink {
   void* argument = nullptr;
 };
 
+// References: copying what the caller has just written, in pieces of other sizes than it was
+// written in, would cost more than the smallest product.
 struct RunRequest {
-  InputMatrix input;
-  InputQuantization quantization;
-  OutputMatrix output;  // unless sink.function is set
-  InputMatrix residual;
-  TileSink sink;
+  const InputMatrix& input;
+  const InputQuantization& quantization;
+  const OutputMatrix& output;  // unless sink.function is set
+  const InputMatrix& residual;
+  const TileSink& sink;
 };
 
 // Everything that changes per call. M comes from the input.

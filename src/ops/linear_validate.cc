@@ -24,7 +24,8 @@ Status CheckQuantization(const LinearCore& core, const InputQuantization& quanti
     return CheckZeroPoints("quantization.row_zero_points", quantization.row_zero_points, type);
   }
   if (scales != 0 || zero_points != 0) {
-    return Status::Error(StatusCode::kInvalidArgument, "quantization.row_scales",
+    const char* field = scales != 0 ? "quantization.row_scales" : "quantization.row_zero_points";
+    return Status::Error(StatusCode::kInvalidArgument, field,
                          "given, but the operation was not created with InputScaling::kPerRow");
   }
   if (core.preparation.dynamic()) return Status();

@@ -1,5 +1,6 @@
 #include "qforge/packed_weights.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
@@ -110,7 +111,16 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
       source.stride = weights.stride;
       source.order = options.layout;
       int64_t* magnitudes = matrix->magnitudes.data() + product * outputs;
-      pack::SumColumns(source, inputs, 0, outputs, sums.data(), magnitudes);
+      std::fill(sums.begin(), sums.end(), 0);
+      if (*isa == Isa::kScalar) {
+        pack::AddColumnSums(source, 0, inputs, 0, outputs, sums.data(), magnitudes);
+        pack::CopyPlain(source, inputs, outputs, 0, outputs,
+                        matrix->weights.As<int8_t>() + product * inputs * outputs);
+      } else {
+        pack::PackPanels(layout, source, 0, layout.panels,
+                         matrix->weights.As<int8_t>() + product * layout.product_bytes, sums.data(),
+                         magnitudes);
+      }
       for (int64_t j = 0; j < outputs; ++j) {
         const size_t column = static_cast<size_t>(product * outputs + j);
         const int32_t zero_point = any_zero_point ? matrix->zero_points[column] : 0;
@@ -121,18 +131,6 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
         }
         QFORGE_RETURN_IF_ERROR(CheckMagnitude("weights", product * outputs + j, magnitudes[j], 0));
         matrix->sums[column] = static_cast<int32_t>(sums[static_cast<size_t>(j)]);
-      }
-      if (*isa == Isa::kScalar) {
-        int8_t* plain = matrix->weights.As<int8_t>() + product * inputs * outputs;
-        for (int64_t k = 0; k < inputs; ++k) {
-          for (int64_t j = 0; j < outputs; ++j) {
-            plain[k * outputs + j] =
-                by_row ? source.data[k * source.stride + j] : source.data[j * source.stride + k];
-          }
-        }
-      } else {
-        pack::PackPanels(layout, source, 0, layout.panels,
-                         matrix->weights.As<int8_t>() + product * layout.product_bytes);
       }
     }
     return PackedWeights(std::move(matrix));

@@ -181,7 +181,7 @@ Status QuantizeWeights(const MatrixView<const float>& weights,
     }
   } else {
     // Tensor, group, or channel: a block of whole rows each.
-    const int64_t rows = count == 0 ? 0 : weights.rows / count;
+    const int64_t rows = weights.cols == 0 || count == 0 ? 0 : weights.rows / count;
     for (int64_t block = 0; block < count; ++block) {
       quantizer->QuantizeRows(block * rows, rows, block);
     }

@@ -25,6 +25,14 @@ struct ElementName {
   char text[47];
 };
 
+Status CheckAddress(const char* field, const void* data, DataType type) {
+  if (data == nullptr) return Status::Error(StatusCode::kInvalidArgument, field, "is null");
+  const int size = DataTypeSize(type);
+  if (base::IsAligned(data, static_cast<uintptr_t>(size))) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, field,
+                       "%p is not aligned to the %d bytes of %s", data, size, DataTypeName(type));
+}
+
 }  // namespace
 
 Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type) noexcept {
@@ -50,15 +58,7 @@ Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type) 
                          matrix.stride);
   }
   if (matrix.rows == 0 || matrix.cols == 0) return Status();
-  if (matrix.data == nullptr) {
-    return Status::Error(StatusCode::kInvalidArgument, field, "is null");
-  }
-  if (!base::IsAligned(matrix.data, static_cast<uintptr_t>(size))) {
-    return Status::Error(StatusCode::kInvalidArgument, field,
-                         "%p is not aligned to the %" PRId64 " bytes of %s", matrix.data, size,
-                         DataTypeName(type));
-  }
-  return Status();
+  return CheckAddress(field, matrix.data, type);
 }
 
 Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, int64_t rows,
@@ -93,10 +93,16 @@ Status CheckScale(const char* field, float scale) noexcept {
                        static_cast<double>(scale));
 }
 
-Status CheckScales(const char* field, ArrayView<const float> scales) noexcept {
-  if (scales.size() < 0 || (scales.size() > 0 && scales.data() == nullptr)) {
-    return Status::Error(StatusCode::kInvalidArgument, field, "is null");
+Status CheckArray(const char* field, const void* data, int64_t size, DataType type) noexcept {
+  if (size < 0) {
+    return Status::Error(StatusCode::kInvalidArgument, field, "%" PRId64 " values", size);
   }
+  if (size == 0) return Status();
+  return CheckAddress(field, data, type);
+}
+
+Status CheckScales(const char* field, ArrayView<const float> scales) noexcept {
+  QFORGE_RETURN_IF_ERROR(CheckArray(field, scales.data(), scales.size(), DataType::kF32));
   for (int64_t i = 0; i < scales.size(); ++i) {
     if (!(std::isfinite(scales[i]) && scales[i] > 0.0f)) {
       return CheckScale(ElementName(field, i).text, scales[i]);
@@ -113,9 +119,8 @@ Status CheckZeroPoint(const char* field, int32_t zero_point, DataType type) noex
 
 Status CheckZeroPoints(const char* field, ArrayView<const int32_t> zero_points,
                        DataType type) noexcept {
-  if (zero_points.size() < 0 || (zero_points.size() > 0 && zero_points.data() == nullptr)) {
-    return Status::Error(StatusCode::kInvalidArgument, field, "is null");
-  }
+  QFORGE_RETURN_IF_ERROR(
+      CheckArray(field, zero_points.data(), zero_points.size(), DataType::kS32));
   for (int64_t i = 0; i < zero_points.size(); ++i) {
     if (zero_points[i] < LowestOf(type) || zero_points[i] > HighestOf(type)) {
       return CheckZeroPoint(ElementName(field, i).text, zero_points[i], type);

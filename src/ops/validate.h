@@ -25,6 +25,9 @@ Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, 
 // K, N and G are such that no size computed from them leaves int64.
 Status CheckProductSizes(int64_t inputs, int64_t outputs, int64_t groups) noexcept;
 
+// `size` elements of `type`: not negative, and data is neither null nor misaligned unless it is 0.
+Status CheckArray(const char* field, const void* data, int64_t size, DataType type) noexcept;
+
 // Finite and > 0.
 Status CheckScale(const char* field, float scale) noexcept;
 Status CheckScales(const char* field, ArrayView<const float> scales) noexcept;

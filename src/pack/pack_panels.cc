@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/arithmetic.h"
 #include "base/platform.h"
 
 #if QFORGE_X86_64
@@ -16,10 +17,13 @@
 namespace qforge::pack {
 namespace {
 
-// Rows (or k) of the source that are turned into panels at a time: what is read stays in the
-// second-level cache while every panel takes its columns of it, instead of touching each page of
-// the source once per panel.
-constexpr int64_t kBlockK = 128;
+// Rows of K x N that are turned into panels at a time. A panel takes 64 bytes or less of a row;
+// going through all panels for a few rows, and not through all rows for a panel, touches each page
+// of the source once.
+constexpr int64_t kBlockK = 64;
+
+// Bytes to prefetch ahead in a row: rows are too many for the hardware to follow them.
+constexpr int64_t kAhead = 256;
 
 alignas(16) constexpr int8_t kZeros[16] = {};
 
@@ -69,6 +73,12 @@ void PackFromRows(const PanelLayout& layout, const WeightsSource& source, int64_
   const int64_t first_column = panel * layout.panel_columns();
   int8_t* to = packed + layout.PanelOffset(0, panel) + k_begin / layout.group_size * group_bytes;
   for (int64_t k = k_begin; k < k_end; k += layout.group_size, to += group_bytes) {
+    for (int64_t row = k; row < std::min(k_end, k + layout.group_size); ++row) {
+      if (first_column + kAhead >= layout.outputs) break;
+      _mm_prefetch(
+          reinterpret_cast<const char*>(source.data) + row * source.stride + first_column + kAhead,
+          _MM_HINT_T0);
+    }
     for (int64_t column = 0; column < width; column += 16) {
       __m128i out[4];
       PackGroupFromRows(source, layout.group_size, k, k_end, first_column + column,
@@ -113,24 +123,35 @@ void Transpose16(__m128i* m) {
   std::copy_n(pairs, 8, m);
 }
 
-void PackFromColumns(const PanelLayout& layout, const WeightsSource& source, int64_t panel,
-                     int64_t k_begin, int64_t k_end, int8_t* packed) {
+// 16 columns of a panel, from `column` on, over all of K: whole cache lines are read and written.
+void PackColumnBlock(const PanelLayout& layout, const WeightsSource& source, int64_t panel,
+                     int64_t column, int8_t* packed) {
+  constexpr int64_t kLine = 64;
   const int64_t width = int64_t{layout.VectorsOf(panel)} * layout.vector_columns;
   const int64_t group_bytes = width * layout.group_size;
   const int64_t first_column = panel * layout.panel_columns();
   const int columns_at_once = 16 / layout.group_size;
-  int8_t* to = packed + layout.PanelOffset(0, panel) + k_begin / layout.group_size * group_bytes;
-  for (int64_t column = 0; column < width; column += columns_at_once) {
-    for (int64_t k = k_begin; k < k_end; k += 16) {
-      __m128i m[8];
-      LoadColumns(source, layout.outputs, first_column + column, columns_at_once, k, k_end, m);
-      layout.group_size == 4 ? Transpose32(m) : Transpose16(m);
-      const int64_t groups = std::min<int64_t>(
-          columns_at_once, (k_end - k + layout.group_size - 1) / layout.group_size);
-      int8_t* at =
-          to + (k - k_begin) / layout.group_size * group_bytes + column * layout.group_size;
-      for (int64_t group = 0; group < groups; ++group) {
-        StoreVectors(at + group * group_bytes, m + group, 1);
+  const int64_t column_end = std::min(width, column + 16);
+  int8_t* to = packed + layout.PanelOffset(0, panel);
+  for (int64_t line = 0; line < layout.inputs; line += kLine) {
+    const int64_t line_end = std::min(layout.inputs, line + kLine);
+    for (int64_t j = column; j < column_end; j += columns_at_once) {
+      for (int i = 0; i < columns_at_once && line + kAhead < layout.inputs; ++i) {
+        if (first_column + j + i >= layout.outputs) break;
+        _mm_prefetch(reinterpret_cast<const char*>(source.data) +
+                         (first_column + j + i) * source.stride + line + kAhead,
+                     _MM_HINT_T0);
+      }
+      for (int64_t k = line; k < line_end; k += 16) {
+        __m128i m[8];
+        LoadColumns(source, layout.outputs, first_column + j, columns_at_once, k, layout.inputs, m);
+        layout.group_size == 4 ? Transpose32(m) : Transpose16(m);
+        const int64_t groups = std::min<int64_t>(
+            columns_at_once, base::CeilDiv<int64_t>(layout.inputs - k, layout.group_size));
+        int8_t* at = to + k / layout.group_size * group_bytes + j * layout.group_size;
+        for (int64_t group = 0; group < groups; ++group) {
+          StoreVectors(at + group * group_bytes, m + group, 1);
+        }
       }
     }
   }
@@ -139,15 +160,28 @@ void PackFromColumns(const PanelLayout& layout, const WeightsSource& source, int
 }  // namespace
 
 void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
-                int64_t panel_end, int8_t* packed) noexcept {
-  for (int64_t k = 0; k < layout.inputs; k += kBlockK) {
-    const int64_t k_end = std::min(layout.inputs, k + kBlockK);
-    for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-      if (source.order == WeightsLayout::kInputsByOutputs) {
+                int64_t panel_end, int8_t* packed, int64_t* sums, int64_t* absolute_sums) noexcept {
+  const auto add_sums = [&](int64_t k_begin, int64_t k_end, int64_t begin, int64_t end) {
+    AddColumnSums(source, k_begin, k_end, std::min(layout.outputs, begin),
+                  std::min(layout.outputs, end), sums, absolute_sums);
+  };
+  if (source.order == WeightsLayout::kInputsByOutputs) {
+    for (int64_t k = 0; k < layout.inputs; k += kBlockK) {
+      const int64_t k_end = std::min(layout.inputs, k + kBlockK);
+      for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
         PackFromRows(layout, source, panel, k, k_end, packed);
-      } else {
-        PackFromColumns(layout, source, panel, k, k_end, packed);
+        const int64_t column = panel * layout.panel_columns();
+        add_sums(k, k_end, column, column + layout.panel_columns());
       }
+    }
+    return;
+  }
+  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+    const int64_t width = int64_t{layout.VectorsOf(panel)} * layout.vector_columns;
+    for (int64_t column = 0; column < width; column += 16) {
+      PackColumnBlock(layout, source, panel, column, packed);
+      const int64_t first = panel * layout.panel_columns() + column;
+      add_sums(0, layout.inputs, first, first + std::min<int64_t>(16, width - column));
     }
   }
 }
@@ -159,7 +193,9 @@ void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t 
 namespace qforge::pack {
 
 void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
-                int64_t panel_end, int8_t* packed) noexcept {
+                int64_t panel_end, int8_t* packed, int64_t* sums, int64_t* absolute_sums) noexcept {
+  AddColumnSums(source, 0, layout.inputs, panel_begin * layout.panel_columns(),
+                std::min(layout.outputs, panel_end * layout.panel_columns()), sums, absolute_sums);
   const bool by_row = source.order == WeightsLayout::kInputsByOutputs;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
     const int64_t width = int64_t{layout.VectorsOf(panel)} * layout.vector_columns;

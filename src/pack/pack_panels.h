@@ -16,18 +16,24 @@ struct WeightsSource {
   WeightsLayout order = WeightsLayout::kInputsByOutputs;
 };
 
-// Fills panels [panel_begin, panel_end) of one product; `packed` is the product's first byte.
-// What lies beyond K and N is filled with zeros.
+// Fills panels [panel_begin, panel_end) of one product; `packed` is the product's first byte. What
+// lies beyond K and N is filled with zeros. Adds sum_k B[k][j] to sums[j] and sum_k |B[k][j]| to
+// absolute_sums[j] for the columns j of these panels.
 void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
-                int64_t panel_end, int8_t* packed) noexcept;
+                int64_t panel_end, int8_t* packed, int64_t* sums, int64_t* absolute_sums) noexcept;
 
-// sums[j] = sum_k B[k][j] and absolute_sums[j] = sum_k |B[k][j]| for j in [begin, end).
-void SumColumns(const WeightsSource& source, int64_t inputs, int64_t begin, int64_t end,
-                int64_t* sums, int64_t* absolute_sums) noexcept;
+// The sums alone, over a part of the matrix.
+void AddColumnSums(const WeightsSource& source, int64_t k_begin, int64_t k_end,
+                   int64_t column_begin, int64_t column_end, int64_t* sums,
+                   int64_t* absolute_sums) noexcept;
 
 // sum_k |B[k][column] - zero_point|.
 int64_t SumMagnitude(const WeightsSource& source, int64_t inputs, int64_t column,
                      int32_t zero_point) noexcept;
+
+// Columns [begin, end) of the plain K x N matrix that the portable path reads.
+void CopyPlain(const WeightsSource& source, int64_t inputs, int64_t outputs, int64_t begin,
+               int64_t end, int8_t* plain) noexcept;
 
 }  // namespace qforge::pack
 

@@ -51,6 +51,7 @@ Grid ChooseGrid(const ProductShape& shape, int tile_rows, int threads) {
 }
 
 Range PartOf(int64_t size, int64_t unit, int64_t parts, int64_t index) {
+  if (parts == 1) return {0, size};
   const int64_t units = CeilDiv(size, unit);
   const int64_t each = units / parts;
   const int64_t longer = units % parts;
@@ -60,9 +61,17 @@ Range PartOf(int64_t size, int64_t unit, int64_t parts, int64_t index) {
 }
 
 int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_bytes) {
+  if (shape.panels <= 1 || shape.rows * shape.row_bytes <= l2_bytes / 2) return shape.rows;
   const int64_t fitting = l2_bytes / 2 / std::max<int64_t>(1, shape.row_bytes);
-  if (shape.panels <= 1 || shape.rows <= fitting) return shape.rows;
   return std::max<int64_t>(tile_rows, base::AlignDown<int64_t>(fitting, tile_rows));
+}
+
+int ChoosePrefetch(int rows, int64_t weight_bytes, int64_t l2_bytes) {
+  // Within the second-level cache the hardware does better alone. Beyond it, short tiles wait for
+  // weights, and the hardware's prefetchers stop at page boundaries.
+  constexpr int kRowsThatHideIt = 4;
+  constexpr int kDistance = 1024;
+  return rows < kRowsThatHideIt && weight_bytes > l2_bytes + l2_bytes / 2 ? kDistance : 0;
 }
 
 }  // namespace qforge::plan

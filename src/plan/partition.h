@@ -36,6 +36,10 @@ Range PartOf(int64_t size, int64_t unit, int64_t parts, int64_t index);
 // cache while panels pass by; a multiple of tile_rows, or all rows where no blocking is needed.
 int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_bytes);
 
+// How far ahead of their use, in bytes, a kernel of `rows` rows prefetches weights of
+// `weight_bytes` in all; 0 for not at all.
+int ChoosePrefetch(int rows, int64_t weight_bytes, int64_t l2_bytes);
+
 }  // namespace qforge::plan
 
 #endif  // QFORGE_PLAN_PARTITION_H_

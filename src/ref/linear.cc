@@ -34,36 +34,34 @@ int32_t Element(const InputMatrix& matrix, int64_t row, int64_t column) noexcept
                                       : static_cast<const int8_t*>(matrix.data)[offset];
 }
 
-// sum_k (A[row][k] - a_zero_point) * (B[k][channel] - b_zero_point), with a T being an element of A.
-// No K that fits in memory can overflow the 64-bit sum.
+// sum_k (A[row][k] - a_zero_point) * (B[k][channel] - b_zero_point), with a T being an element of
+// A. No K that fits in memory can overflow the 64-bit sum.
 template <class T>
 int64_t Product(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
   const int64_t group = channel / problem.outputs;
   const int64_t output = channel % problem.outputs;
 
-  const T* a = static_cast<const T*>(problem.input.data);
+  const T* const a = static_cast<const T*>(problem.input.data);
+  int64_t a_begin = row * problem.input.stride + group * problem.inputs;
   int64_t a_step = 1;
   if (problem.transposed_input) {
-    a += group * problem.inputs * problem.input.stride + row;
+    a_begin = group * problem.inputs * problem.input.stride + row;
     a_step = problem.input.stride;
-  } else {
-    a += row * problem.input.stride + group * problem.inputs;
   }
 
-  const int8_t* b = problem.weights;
+  const int8_t* const b = problem.weights;
+  int64_t b_begin = channel * problem.weights_stride;
   int64_t b_step = 1;
   if (problem.layout == WeightsLayout::kInputsByOutputs) {
-    b += group * problem.inputs * problem.weights_stride + output;
+    b_begin = group * problem.inputs * problem.weights_stride + output;
     b_step = problem.weights_stride;
-  } else {
-    b += channel * problem.weights_stride;
   }
 
   const int32_t a_zero_point = InputZeroPoint(problem, row);
   const int32_t b_zero_point = OfChannel(problem, problem.zero_points, channel, 0);
   int64_t sum = 0;
   for (int64_t k = 0; k < problem.inputs; ++k) {
-    sum += (a[k * a_step] - a_zero_point) * (b[k * b_step] - b_zero_point);
+    sum += (a[a_begin + k * a_step] - a_zero_point) * (b[b_begin + k * b_step] - b_zero_point);
   }
   return sum;
 }
@@ -119,12 +117,12 @@ void Store(const LinearProblem& problem, int64_t row, int64_t channel,
   void* const data = problem.output.data;
   switch (output.type) {
     case DataType::kU8:
-      static_cast<uint8_t*>(data)[offset] = static_cast<uint8_t>(RoundToType(
-          Scaled(problem, row, channel, accumulator), output.zero_point, 0, 255));
+      static_cast<uint8_t*>(data)[offset] = static_cast<uint8_t>(
+          RoundToType(Scaled(problem, row, channel, accumulator), output.zero_point, 0, 255));
       break;
     case DataType::kS8:
-      static_cast<int8_t*>(data)[offset] = static_cast<int8_t>(RoundToType(
-          Scaled(problem, row, channel, accumulator), output.zero_point, -128, 127));
+      static_cast<int8_t*>(data)[offset] = static_cast<int8_t>(
+          RoundToType(Scaled(problem, row, channel, accumulator), output.zero_point, -128, 127));
       break;
     case DataType::kF32:
       static_cast<float*>(data)[offset] = Scaled(problem, row, channel, accumulator);

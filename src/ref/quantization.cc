@@ -41,7 +41,7 @@ void UpdateRange(const float* values, int64_t count, float* min, float* max) noe
 }
 
 ValueRange FinishRange(float min, float max) noexcept {
-  if (min > max) return {};  // nothing but NaN
+  if (min > max) return {};         // nothing but NaN
   return {min + 0.0f, max + 0.0f};  // the sign of a zero depends on which of them came first
 }
 
@@ -62,9 +62,9 @@ void Quantize(const float* input, int64_t count, const QuantizationParameters& p
               T* output) noexcept {
   const float inverse_scale = 1.0f / parameters.scale;
   for (int64_t i = 0; i < count; ++i) {
-    output[i] = static_cast<T>(RoundToType(input[i] * inverse_scale, parameters.zero_point,
-                                           std::numeric_limits<T>::min(),
-                                           std::numeric_limits<T>::max()));
+    output[i] =
+        static_cast<T>(RoundToType(input[i] * inverse_scale, parameters.zero_point,
+                                   std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
   }
 }
 

@@ -1,9 +1,9 @@
-// The scalar truth: what every operation computes, written so that it can be trusted by eye. Kernels
-// must give the same bits. It is also the portable path, which Isa::kScalar takes.
+// The scalar truth: what every operation computes, written so that it can be trusted by eye.
+// Kernels must give the same bits. It is also the portable path, which Isa::kScalar takes.
 //
 // Nothing here validates its arguments, allocates, or sets the float environment (callers do, with
-// base::FloatEnvironment). All functions are safe to call from several threads; calls that write the
-// same elements are not.
+// base::FloatEnvironment). All functions are safe to call from several threads; calls that write
+// the same elements are not.
 #ifndef QFORGE_REF_REFERENCE_H_
 #define QFORGE_REF_REFERENCE_H_
 
@@ -30,9 +30,9 @@ struct LinearProblem {
 
   const int8_t* weights = nullptr;  // (G*K) x N or (G*N) x K, as `layout` says
   WeightsLayout layout = WeightsLayout::kInputsByOutputs;
-  int64_t weights_stride = 0;             // in elements
-  ArrayView<const float> scales;          // 1, G or G*N values; empty: 1
-  ArrayView<const int32_t> zero_points;   // 1, G or G*N values; empty: 0
+  int64_t weights_stride = 0;            // in elements
+  ArrayView<const float> scales;         // 1, G or G*N values; empty: 1
+  ArrayView<const int32_t> zero_points;  // 1, G or G*N values; empty: 0
 
   Epilogue epilogue;
   OutputMatrix output;   // M x (G*N), of the epilogue's output type
@@ -48,7 +48,8 @@ struct Block {
 };
 
 // Computes the elements of C in `block` and writes no other. Activations and clamps take a NaN to
-// their lower bound: max(r, bound) is r > bound ? r : bound, and min(r, bound) r < bound ? r : bound.
+// their lower bound: max(r, bound) is r > bound ? r : bound, and min(r, bound) r < bound ? r :
+// bound.
 void Linear(const LinearProblem& problem, const Block& block) noexcept;
 
 // The accumulators of `block` with zero-point corrections and s32 bias, before activation:
@@ -66,8 +67,8 @@ ValueRange FindRange(const float* values, int64_t count) noexcept;
 void UpdateRange(const float* values, int64_t count, float* min, float* max) noexcept;
 ValueRange FinishRange(float min, float max) noexcept;
 
-// What dynamic quantisation of activations takes, u8 and asymmetric, for the bounds that UpdateRange
-// found.
+// What dynamic quantisation of activations takes, u8 and asymmetric, for the bounds that
+// UpdateRange found.
 QuantizationParameters ChooseDynamicParameters(float min, float max) noexcept;
 
 // T is uint8_t or int8_t.
