@@ -24,9 +24,9 @@
 // out, and nothing is printed. Here and not in a file of its own, because a file that nobody refers
 // to would be left out of a static qforge, which may end up in a shared object of its user. Weak,
 // so that a program which uses the rest of asmjit and so links both has no duplicate.
-namespace asmjit::inline ASMJIT_ABI_NAMESPACE::DebugUtils {
-[[gnu::weak]] void assertionFailed(const char*, int, const char*) noexcept { std::abort(); }
-}  // namespace asmjit::inline ASMJIT_ABI_NAMESPACE::DebugUtils
+[[gnu::weak]] void asmjit::DebugUtils::assertionFailed(const char*, int, const char*) noexcept {
+  std::abort();
+}
 
 namespace qforge::jit {
 namespace {

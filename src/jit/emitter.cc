@@ -229,6 +229,8 @@ void Emitter::PackS16ToS8(Vec to, Vec a, Vec b) { vpacksswb(Full(to), Full(a), F
 void Emitter::AddSaturateS16(Vec to, Vec a, const xb::Operand& b) { vpaddsw(Full(to), Full(a), b); }
 void Emitter::MaxU8(Vec to, Vec a, const xb::Operand& b) { vpmaxub(Full(to), Full(a), b); }
 void Emitter::MaxS8(Vec to, Vec a, const xb::Operand& b) { vpmaxsb(Full(to), Full(a), b); }
+void Emitter::MinU8(Vec to, Vec a, const xb::Operand& b) { vpminub(Full(to), Full(a), b); }
+void Emitter::MinS8(Vec to, Vec a, const xb::Operand& b) { vpminsb(Full(to), Full(a), b); }
 
 // --- Constants and frame -------------------------------------------------------------------
 

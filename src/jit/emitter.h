@@ -101,6 +101,8 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void AddSaturateS16(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void MaxU8(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void MaxS8(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void MinU8(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void MinS8(Vec to, Vec a, const qforge_xbyak::Operand& b);
 
   // --- Constants and frame -----------------------------------------------------------------
   // A constant behind the code, repeated to a full vector, or of the given bytes.

@@ -20,6 +20,10 @@ Address GemmEpilogue::Column(ColumnField field, int vector) {
   return e_.ptr[r_.columns + slot * e_.vector_bytes()];
 }
 
+Address GemmEpilogue::Argument(size_t offset) {
+  return e_.ptr[r_.arguments + static_cast<int>(offset)];
+}
+
 // The constants' address must be in r_.scratch.
 Address GemmEpilogue::Constant(size_t offset) {
   return e_.ptr[r_.scratch + static_cast<int>(offset)];
@@ -39,21 +43,38 @@ void GemmEpilogue::Prepare() {
   e_.PrepareTail(LanesOf(kernel_.vectors - 1), IsByte(kernel_.output) ? RowBytes() : 0);
 }
 
+void GemmEpilogue::StartPanel() {
+  if (kernel_.per_row) return;
+  const Vec common = e_.vectors().Take();
+  const Vec value = e_.vectors().Take();
+  // bias - a_zero_point * offset
+  e_.mov(r_.scratch, Argument(offsetof(GemmArguments, input_zero_point)));
+  e_.Broadcast32(common, e_.ptr[r_.scratch]);
+  for (int v = 0; v < kernel_.vectors; ++v) {
+    const Vec product = e_.vectors().Take();
+    e_.Mul32(product, common, Column(ColumnField::kOffset, v));
+    e_.Load(value, Column(ColumnField::kBias, v));
+    e_.Sub32(value, value, e_.Full(product));
+    e_.Store(Argument(offsetof(GemmArguments, panel_start) + Bytes(v)), value);
+    e_.vectors().Release(product);
+  }
+  if (kernel_.scaled()) {
+    e_.mov(r_.scratch, Argument(offsetof(GemmArguments, input_scale)));
+    e_.Broadcast32(common, e_.ptr[r_.scratch]);
+    for (int v = 0; v < kernel_.vectors; ++v) {
+      e_.MulF32(value, common, Column(ColumnField::kMultiplier, v));
+      e_.Store(Argument(offsetof(GemmArguments, panel_multiplier) + Bytes(v)), value);
+    }
+  }
+  e_.vectors().Release(common);
+  e_.vectors().Release(value);
+}
+
 void GemmEpilogue::Start(const std::vector<Vec>& accumulators) {
   for (int v = 0; v < kernel_.vectors; ++v) {
     const Vec first = accumulators[static_cast<size_t>(v)];
-    if (kernel_.per_row) {
-      e_.Load(first, Column(ColumnField::kBias, v));
-    } else {
-      // bias - a_zero_point * offset
-      const Vec bias = e_.vectors().Take();
-      e_.mov(r_.scratch, e_.ptr[r_.arguments + offsetof(GemmArguments, input_zero_point)]);
-      e_.Broadcast32(first, e_.ptr[r_.scratch]);
-      e_.Mul32(first, first, Column(ColumnField::kOffset, v));
-      e_.Load(bias, Column(ColumnField::kBias, v));
-      e_.Sub32(first, bias, e_.Full(first));
-      e_.vectors().Release(bias);
-    }
+    e_.Load(first, kernel_.per_row ? Column(ColumnField::kBias, v)
+                                   : Argument(offsetof(GemmArguments, panel_start) + Bytes(v)));
     for (int row = 1; row < kernel_.rows; ++row) {
       e_.Move(accumulators[static_cast<size_t>(row * kernel_.vectors + v)], first);
     }
@@ -115,15 +136,12 @@ void GemmEpilogue::Store(const std::vector<Vec>& accumulators) {
     return taken.back();
   };
   temporary_ = take();
-  if (bytes) upper_ = take();
+  const bool clamps_in_float = bytes && !kernel_.bounded;
+  if (clamps_in_float) upper_ = take();
   multipliers_.clear();
-  if (kernel_.scaled() && !kernel_.per_row) {
-    e_.mov(r_.scratch, e_.ptr[r_.arguments + offsetof(GemmArguments, input_scale)]);
-    e_.Broadcast32(temporary_, e_.ptr[r_.scratch]);
-    for (int v = 0; v < kernel_.vectors; ++v) {
-      multipliers_.push_back(take());
-      e_.MulF32(multipliers_.back(), temporary_, Column(ColumnField::kMultiplier, v));
-    }
+  for (int v = 0; v < kernel_.vectors && kernel_.scaled() && !kernel_.per_row; ++v) {
+    multipliers_.push_back(take());
+    e_.Load(multipliers_.back(), Argument(offsetof(GemmArguments, panel_multiplier) + Bytes(v)));
   }
   pack_order_ = Vec{};
   if (bytes && pool.Free() > 0) {
@@ -133,7 +151,7 @@ void GemmEpilogue::Store(const std::vector<Vec>& accumulators) {
   const auto constants = [&] {
     e_.mov(r_.scratch, e_.ptr[r_.arguments + offsetof(GemmArguments, constants)]);
   };
-  if (bytes) {
+  if (clamps_in_float) {
     constants();
     e_.Load(upper_, Constant(offsetof(EpilogueConstants, upper)));
   }
@@ -196,13 +214,13 @@ void GemmEpilogue::StoreRow32(const std::vector<Vec>& row) {
 }
 
 void GemmEpilogue::StoreRow8(const std::vector<Vec>& row) {
-  // Only the upper bound is applied in float, where a conversion would turn a large value into
-  // INT_MIN. Too small values and NaN convert to INT_MIN or thereabouts, which the saturating packs
-  // turn into the type's lower limit; a higher lower bound is applied to the bytes, four times as
-  // many to the instruction, which is the same because rounding is monotone. In min(a, b), b comes
-  // through where either is NaN, hence the operands' order.
+  // A conversion turns a value of 2^31 and more into INT_MIN, so that the upper bound is applied in
+  // float unless such values are known not to come. Too small values and NaN convert to INT_MIN or
+  // thereabouts, which the saturating packs turn into the type's lower limit. The other bounds are
+  // applied to bytes, four times as many to the instruction, which is the same because rounding is
+  // monotone. In min(a, b), b comes through where either is NaN, hence the operands' order.
   for (Vec value : row) {
-    e_.MinF32(value, upper_, e_.Full(value));
+    if (!kernel_.bounded) e_.MinF32(value, upper_, e_.Full(value));
     e_.ConvertF32ToS32(value, value);
   }
   const auto vector = [&](int v) {
@@ -219,12 +237,15 @@ void GemmEpilogue::StoreRow8(const std::vector<Vec>& row) {
   }
   const Vec upper_half = kernel_.vectors > 2 ? high : low;
   const Address lower = Constant(offsetof(EpilogueConstants, lower_byte));
+  const Address upper = Constant(offsetof(EpilogueConstants, upper_byte));
   if (kernel_.output == DataType::kU8) {
     e_.PackS16ToU8(low, low, upper_half);
     if (kernel_.lower_clamp) e_.MaxU8(low, low, lower);
+    if (kernel_.upper_clamp) e_.MinU8(low, low, upper);
   } else {
     e_.PackS16ToS8(low, low, upper_half);
     if (kernel_.lower_clamp) e_.MaxS8(low, low, lower);
+    if (kernel_.upper_clamp) e_.MinS8(low, low, upper);
   }
   Vec order = pack_order_;
   if (order.index < 0) {

@@ -28,6 +28,10 @@ class GemmEpilogue {
   // Once per kernel, before anything else: masks. Clobbers no vector register.
   void Prepare();
 
+  // Once per panel, with no vector register taken: what its tiles have in common goes to the
+  // arguments.
+  void StartPanel();
+
   // Before the product: gives the accumulators (by row, then vector) their start, which holds every
   // correction that is the same in all rows, so that it costs nothing per accumulator.
   void Start(const std::vector<jit::Vec>& accumulators);
@@ -38,7 +42,10 @@ class GemmEpilogue {
 
  private:
   jit::Address Column(ColumnField field, int vector);
+  jit::Address Argument(size_t offset);
   jit::Address Constant(size_t offset);
+  // The offset of vector `v` in an array of 4-byte elements.
+  size_t Bytes(int v) const { return static_cast<size_t>(v * e_.vector_bytes()); }
   int LanesOf(int vector) const;
   int RowBytes() const;
 
@@ -52,7 +59,7 @@ class GemmEpilogue {
   const GemmKernel& kernel_;
   const EpilogueRegisters r_;
   std::vector<jit::Vec> multipliers_;  // unless they differ per row
-  jit::Vec upper_;
+  jit::Vec upper_;                     // unless bounded
   jit::Vec temporary_;
   jit::Vec pack_order_;  // index < 0: loaded into temporary_ when needed
 };

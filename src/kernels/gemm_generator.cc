@@ -15,6 +15,7 @@ using jit::Label;
 using jit::Register;
 using jit::Vec;
 using Gpr = qforge_xbyak::Operand;
+using RegisterSum = qforge_xbyak::RegExp;
 
 constexpr int kGroupBytes = 4;      // of a row of A: four u8, or two s16
 constexpr int kRowsPerPointer = 3;  // addressed as base, base + stride, base + 2 * stride
@@ -52,10 +53,12 @@ class Generator {
   // `groups` groups from where the pointers stand, and the pointers behind them.
   void Groups(int groups);
   void KTail();
-  // Adds the products of one group of weights, at `weights_offset`, and the rows of A that
-  // `broadcast(row)` puts into a_.
+  void Streams();
+  void Rest();
+  // Adds the products of one group: the vectors of weights at the address `weights` and the rows of
+  // A that `broadcast(row)` puts into a_.
   template <class Broadcast>
-  void Multiply(int split, int weights_offset, Broadcast&& broadcast);
+  void Multiply(int split, const RegisterSum& weights, Broadcast&& broadcast);
 
   Address Argument(size_t offset) const { return e_.ptr[arguments_ + static_cast<int>(offset)]; }
 
@@ -77,7 +80,7 @@ class Generator {
   const Register scratch_{Gpr::R15};
   const Register inputs_[4] = {Register(Gpr::R8), Register(Gpr::R9), Register(Gpr::R10),
                                Register(Gpr::R11)};
-  const Register byte_scratch_{Gpr::RBX};
+  const Register byte_scratch_{Gpr::RBX};  // how far ahead to prefetch, until KTail
 
   const int splits_;
   GemmEpilogue epilogue_;
@@ -130,6 +133,7 @@ void Generator::Generate() {
   e_.mov(residual_, Argument(offsetof(GemmArguments, panel_residual)));
   e_.mov(tiles_, Argument(offsetof(GemmArguments, tiles)));
   e_.xor_(row_offset_, row_offset_);
+  epilogue_.StartPanel();
   e_.L(tile);
   Tile();
   e_.imul(counter_, stride_, kernel_.rows);
@@ -166,6 +170,11 @@ void Generator::Tile() {
   if (!vnni_) product_ = pool.Take();
   PointAtRows();
   e_.mov(weights_, Argument(offsetof(GemmArguments, weights)));
+  if (kernel_.prefetch) {
+    e_.cmp(tiles_, 1);
+    e_.mov(byte_scratch_, Argument(offsetof(GemmArguments, prefetch)));
+    e_.cmove(byte_scratch_, Argument(offsetof(GemmArguments, last_tile_prefetch)));
+  }
   Product();
   pool.Release(a_);
   if (!memory_operand_) pool.Release(b_);
@@ -209,9 +218,11 @@ Address Generator::InputAt(int row, int offset) const {
 void Generator::Product() {
   if (kernel_.fixed_groups > 0) {
     Groups(kernel_.fixed_groups);
+  } else if (kernel_.streams > 1) {
+    Streams();
   } else {
     const int unroll = Unroll();
-    Label turn, rest, rest_turn, done;
+    Label turn, rest;
     e_.mov(counter_, Argument(offsetof(GemmArguments, groups)));
     e_.sub(counter_, unroll);
     e_.jl(rest, Emitter::T_NEAR);
@@ -222,12 +233,7 @@ void Generator::Product() {
     e_.jge(turn, Emitter::T_NEAR);
     e_.L(rest);
     e_.add(counter_, unroll);
-    e_.jz(done, Emitter::T_NEAR);
-    e_.L(rest_turn);
-    Groups(1);
-    e_.dec(counter_);
-    e_.jnz(rest_turn, Emitter::T_NEAR);
-    e_.L(done);
+    Rest();
   }
   if (kernel_.k_tail != 0) KTail();
 }
@@ -235,12 +241,12 @@ void Generator::Product() {
 void Generator::Groups(int groups) {
   for (int group = 0; group < groups; ++group) {
     const int offset = group * GroupWeightBytes();
-    if (kernel_.prefetch > 0) {
+    if (kernel_.prefetch) {
       for (int line = 0; line < GroupWeightBytes(); line += 64) {
-        e_.prefetcht0(e_.ptr[weights_ + offset + line + kernel_.prefetch]);
+        e_.prefetcht0(e_.ptr[weights_ + byte_scratch_ + offset + line]);
       }
     }
-    Multiply(group % splits_, offset,
+    Multiply(group % splits_, weights_ + offset,
              [&](int row) { e_.Broadcast32(a_, InputAt(row, group * kGroupBytes)); });
   }
   e_.add(weights_, groups * GroupWeightBytes());
@@ -254,7 +260,7 @@ void Generator::KTail() {
   // meets weights of zero.
   const qforge_xbyak::Reg32 value = scratch_.cvt32();
   const qforge_xbyak::Reg32 last = byte_scratch_.cvt32();
-  Multiply(0, 0, [&](int row) {
+  Multiply(0, weights_, [&](int row) {
     if (kernel_.k_tail == 1) {
       Address byte = InputAt(row, 0);
       e_.movzx(value, e_.byte[byte.getRegExp()]);
@@ -270,11 +276,64 @@ void Generator::KTail() {
   });
 }
 
+// The parts of K are read side by side, one group of each in turn, as one sequence each: in caches
+// near the core, several sequences come faster than one. What four parts leave over follows.
+void Generator::Streams() {
+  const Register& groups = scratch_;
+  const Register &weights_step = inputs_[3], &fourth_weights = inputs_[2];
+  const Register &input_step = byte_scratch_, &fourth_input = inputs_[1];
+  e_.mov(counter_, Argument(offsetof(GemmArguments, groups)));
+  e_.mov(groups, counter_);
+  e_.shr(counter_, 2);
+  e_.imul(weights_step, counter_, GroupWeightBytes());
+  e_.lea(fourth_weights, e_.ptr[weights_ + weights_step * 2]);
+  e_.add(fourth_weights, weights_step);
+  e_.lea(input_step, e_.ptr[counter_ * kGroupBytes]);
+  e_.lea(fourth_input, e_.ptr[inputs_[0] + input_step * 2]);
+  e_.add(fourth_input, input_step);
+  const RegisterSum weights[] = {RegisterSum(weights_), weights_ + weights_step,
+                                 weights_ + weights_step * 2, RegisterSum(fourth_weights)};
+  const RegisterSum inputs[] = {RegisterSum(inputs_[0]), inputs_[0] + input_step,
+                                inputs_[0] + input_step * 2, RegisterSum(fourth_input)};
+  Label turn, rest;
+  e_.test(counter_, counter_);
+  e_.jz(rest, Emitter::T_NEAR);
+  e_.align(32);
+  e_.L(turn);
+  for (int stream = 0; stream < 4; ++stream) {
+    Multiply(stream % splits_, weights[stream],
+             [&](int) { e_.Broadcast32(a_, e_.ptr[inputs[stream]]); });
+  }
+  e_.add(weights_, GroupWeightBytes());
+  e_.add(fourth_weights, GroupWeightBytes());
+  e_.add(inputs_[0], kGroupBytes);
+  e_.add(fourth_input, kGroupBytes);
+  e_.dec(counter_);
+  e_.jnz(turn, Emitter::T_NEAR);
+  e_.L(rest);
+  // The fourth part ends where what is left over begins.
+  e_.mov(weights_, fourth_weights);
+  e_.mov(inputs_[0], fourth_input);
+  e_.mov(counter_, groups);
+  e_.and_(counter_, 3);
+  Rest();
+}
+
+// As many groups as the counter says, one a turn.
+void Generator::Rest() {
+  Label turn, done;
+  e_.test(counter_, counter_);
+  e_.jz(done, Emitter::T_NEAR);
+  e_.L(turn);
+  Groups(1);
+  e_.dec(counter_);
+  e_.jnz(turn, Emitter::T_NEAR);
+  e_.L(done);
+}
+
 template <class Broadcast>
-void Generator::Multiply(int split, int weights_offset, Broadcast&& broadcast) {
-  const auto weights = [&](int v) {
-    return e_.ptr[weights_ + weights_offset + v * VectorWeightBytes()];
-  };
+void Generator::Multiply(int split, const RegisterSum& weights_at, Broadcast&& broadcast) {
+  const auto weights = [&](int v) { return e_.ptr[weights_at + v * VectorWeightBytes()]; };
   for (int v = 0; v < kernel_.vectors && !memory_operand_; ++v) {
     const Vec b = b_[static_cast<size_t>(v)];
     vnni_ ? e_.Load(b, weights(v)) : e_.LoadWidenS8(b, weights(v));

@@ -48,13 +48,15 @@ std::string GemmKernel::Name() const {
   if (tail_lanes != 0) name += "_tail" + std::to_string(tail_lanes);
   if (k_tail != 0) name += "_ktail" + std::to_string(k_tail);
   if (fixed_groups != 0) name += "_groups" + std::to_string(fixed_groups);
-  if (prefetch != 0) name += "_prefetch" + std::to_string(prefetch);
+  if (prefetch) name += "_prefetch";
+  if (streams != 1) name += "_streams" + std::to_string(streams);
   name += std::string("_") + DataTypeName(output);
   if (accumulate) name += "_accumulate";
   if (float_bias) name += "_fbias";
   if (per_row) name += "_perrow";
   if (weight_zero_points) name += "_wzp";
   if (residual != DataType::kNone) name += std::string("_residual") + DataTypeName(residual);
+  if (bounded) name += "_bounded";
   if (lower_clamp) name += "_lower";
   if (upper_clamp) name += "_upper";
   return name;

@@ -29,12 +29,13 @@ namespace qforge::kernels {
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct GemmKernel {
   Isa isa = Isa::kAvx512Vnni;
-  int rows = 1;          // of a tile
-  int vectors = 1;       // of a panel
-  int tail_lanes = 0;    // columns in the panel's last vector; 0: all
-  int k_tail = 0;        // k beyond the last whole group, only where A is read as it is (VNNI)
-  int fixed_groups = 0;  // > 0: so many groups, unrolled without a loop
-  int prefetch = 0;      // bytes of weights to prefetch ahead; 0: none
+  int rows = 1;           // of a tile
+  int vectors = 1;        // of a panel
+  int tail_lanes = 0;     // columns in the panel's last vector; 0: all
+  int k_tail = 0;         // k beyond the last whole group, only where A is read as it is (VNNI)
+  int fixed_groups = 0;   // > 0: so many groups, unrolled without a loop
+  bool prefetch = false;  // of weights, as far ahead as the arguments say
+  int streams = 1;        // 4: so many parts of K are read side by side; for one row only
 
   DataType output = DataType::kU8;
   bool accumulate = false;  // kS32: add to C
@@ -42,8 +43,9 @@ struct GemmKernel {
   bool per_row = false;             // scale and zero-point of A differ per row
   bool weight_zero_points = false;  // rows carry a correction, columns a zero-point
   DataType residual = DataType::kNone;
-  bool lower_clamp = false;  // u8, s8: the lower bound is above the type's; else max(r, lo)
-  bool upper_clamp = false;  // kF32 only: min(r, hi); quantised outputs always have one
+  bool bounded = false;      // u8, s8: |r| < 2^31 is known
+  bool lower_clamp = false;  // the activation has a lower bound; u8, s8: above the type's
+  bool upper_clamp = false;  // likewise; u8, s8: only if bounded, else there always is one
 
   // Whether multipliers exist: every output but s32.
   bool scaled() const { return output != DataType::kS32; }
@@ -66,10 +68,11 @@ int MaxVectors(Isa isa);
 // Constants of an epilogue, each repeated over a full vector, so that every ISA can use them as
 // plain memory operands.
 struct alignas(64) EpilogueConstants {
-  float upper[16];           // of r
-  float lower[16];           // of r, kF32 only
-  int16_t zero_point[32];    // of the output
-  int8_t lower_byte[64];     // of the output, as u8 or s8
+  float upper[16];         // of r
+  float lower[16];         // of r, kF32 only
+  int16_t zero_point[32];  // of the output
+  int8_t lower_byte[64];   // of the output, as u8 or s8
+  int8_t upper_byte[64];
   float residual_scale[16];  // residual_scale / y_scale
   int32_t residual_zero_point[16];
 };
@@ -87,7 +90,7 @@ enum class ColumnField : int {
 int ColumnFieldIndex(const GemmKernel& kernel, ColumnField field);
 int ColumnFieldCount(const GemmKernel& kernel);
 
-struct GemmArguments {
+struct alignas(64) GemmArguments {
   const void* input;                // first row; with k_tail unprepared u8
   int64_t input_stride;             // bytes
   const void* weights;              // first panel
@@ -102,12 +105,18 @@ struct GemmArguments {
   const void* residual;             // as output
   int64_t residual_stride;          // bytes
   const EpilogueConstants* constants;
+  // How many bytes ahead of their use weights are prefetched, in the last tile and in those before.
+  int64_t last_tile_prefetch;
+  int64_t prefetch;
   int64_t tiles;   // >= 1
   int64_t panels;  // >= 1
   // Used by the kernel itself.
   const void* tile_input;
   void* panel_output;
   const void* panel_residual;
+  // Unless they differ per row: what a panel's accumulators start from, and their multipliers.
+  alignas(64) int32_t panel_start[64];
+  float panel_multiplier[64];
 };
 
 using GemmFunction = void(GemmArguments*);

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "ops/ready_made_pool.h"
+#include "ops/validate.h"
 
 namespace qforge {
 
@@ -20,6 +21,7 @@ Result<Context> Context::Create(const ContextOptions& options) noexcept {
     return Status::Error(StatusCode::kOutOfRange, "options.max_threads", "%d is not in [0, %d]",
                          options.max_threads, kMostThreads);
   }
+  QFORGE_RETURN_IF_ERROR(CheckIsa("options.max_isa", options.max_isa));
   const Result<Isa> isa = BestIsa(options.max_isa);
   if (!isa.ok()) return isa.status();
   try {

@@ -203,7 +203,7 @@ Status Gemm::Run(const InputMatrix& input, const InputQuantization& quantization
     const int32_t zero_point = ValueOf<int32_t>(weights_quantization.zero_points, j, 0);
     if (state_->may_overflow) {
       int64_t magnitude = packed.magnitudes[j] + layout.inputs * std::abs(zero_point);
-      if (zero_point != 0 && magnitude > kLargestMagnitude) {
+      if (zero_point != 0 && !CheckMagnitude("weights", j, magnitude, core.BiasS32(j)).ok()) {
         magnitude = pack::SumMagnitude(source, layout.inputs, j, zero_point);
       }
       QFORGE_RETURN_IF_ERROR(CheckMagnitude("weights", j, magnitude, core.BiasS32(j)));
@@ -221,6 +221,7 @@ Status Gemm::Run(const InputMatrix& input, const InputQuantization& quantization
     base::FloatEnvironment environment;
     core.FillColumns(packed.kernel_sums, packed.scales, packed.zero_points, packed.columns);
     run_weights.columns = packed.columns;
+    run_weights.largest_multiplier = core.LargestMultiplier(packed.scales);
   }
   return RunLinear(core, run_weights, request);
 }

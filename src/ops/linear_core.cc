@@ -154,27 +154,46 @@ void ResolveBounds(const Epilogue& epilogue, kernels::GemmKernel* kernel,
   lower = std::clamp(lower, type_lower, type_upper);
   upper = std::clamp(upper, type_lower, type_upper);
   const int32_t lower_byte = static_cast<int32_t>(std::nearbyintf(lower)) + output.zero_point;
+  const int32_t upper_byte = static_cast<int32_t>(std::nearbyintf(upper)) + output.zero_point;
   kernel->lower_clamp = lower_byte > low;
+  kernel->upper_clamp = upper_byte < high;
   std::fill_n(constants->upper, 16, upper);
   std::fill_n(constants->lower_byte, 64, static_cast<int8_t>(lower_byte));
+  std::fill_n(constants->upper_byte, 64, static_cast<int8_t>(upper_byte));
   std::fill_n(constants->zero_point, 32, static_cast<int16_t>(output.zero_point));
 }
 
 // Whole groups that kernels count; beyond so many the loop costs nothing that unrolling would save.
 constexpr int64_t kMostFixedGroups = 16;
 
-Status ResolveKernels(kernels::GemmKernel kernel, int vectors, int tail_lanes, int64_t weight_bytes,
-                      KernelSet* set) {
+Result<kernels::GemmFunction*> ResolveKernel(const kernels::GemmKernel& kernel) {
+  const Result<const jit::Kernel*> published = kernels::GetGemmKernel(kernel);
+  if (!published.ok()) return published.status();
+  return (*published)->As<kernels::GemmFunction>();
+}
+
+Status ResolveKernels(kernels::GemmKernel kernel, const pack::PanelLayout& layout, int vectors,
+                      int tail_lanes, KernelSet* set) {
+  const int64_t l2_bytes = cpu::Host().l2.bytes;
   kernel.vectors = vectors;
   kernel.tail_lanes = tail_lanes;
   set->max_rows = kernels::MaxRows(kernel.isa, vectors);
-  static_assert(KernelSet::kMostRows == 12);
   for (int rows = 1; rows <= set->max_rows; ++rows) {
     kernel.rows = rows;
-    kernel.prefetch = plan::ChoosePrefetch(rows, weight_bytes, cpu::Host().l2.bytes);
-    const Result<const jit::Kernel*> published = kernels::GetGemmKernel(kernel);
-    if (!published.ok()) return published.status();
-    set->functions[rows - 1] = (*published)->As<kernels::GemmFunction>();
+    kernel.streams = kernel.fixed_groups > 0
+                         ? 1
+                         : plan::ChooseStreams(rows, layout.k_groups, layout.bytes(), l2_bytes);
+    kernels::GemmKernel any = kernel;
+    if (IsByte(kernel.output)) any.upper_clamp = false;  // always there, in float
+    Result<kernels::GemmFunction*> function = ResolveKernel(any);
+    if (!function.ok()) return function.status();
+    set->any[rows - 1] = set->bounded[rows - 1] = *function;
+    if (!IsByte(kernel.output) || kernel.per_row) continue;
+    kernels::GemmKernel bounded = kernel;
+    bounded.bounded = true;
+    function = ResolveKernel(bounded);
+    if (!function.ok()) return function.status();
+    set->bounded[rows - 1] = *function;
   }
   return Status();
 }
@@ -220,20 +239,42 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   }
   const int64_t groups = layout.k_groups - (kernel.k_tail != 0 ? 1 : 0);
   if (groups <= kMostFixedGroups) kernel.fixed_groups = static_cast<int>(groups);
+  kernel.prefetch = plan::ShouldPrefetch(layout.bytes(), cpu::Host().l2.bytes);
   ResolveBounds(epilogue, &kernel, &core.constants);
   const float y_scale = IsByte(epilogue.output.type) ? epilogue.output.scale : 1.0f;
   std::fill_n(core.constants.residual_scale, 16, epilogue.residual.scale / y_scale);
   std::fill_n(core.constants.residual_zero_point, 16, epilogue.residual.zero_point);
 
+  for (float bias : core.bias_f32) {
+    core.largest_addend = std::max<double>(core.largest_addend, std::abs(bias / y_scale));
+  }
+  if (kernel.residual != DataType::kNone) {
+    core.largest_addend += 255.0 * core.constants.residual_scale[0];
+  }
+
   if (layout.panels > 1 || !core.odd_last_panel()) {
-    QFORGE_RETURN_IF_ERROR(
-        ResolveKernels(kernel, layout.vectors, 0, layout.bytes(), &core.full_panels));
+    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout, layout.vectors, 0, &core.full_panels));
   }
   if (layout.panels > 0 && core.odd_last_panel()) {
-    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout.tail_vectors, layout.tail_lanes,
-                                          layout.bytes(), &core.last_panel));
+    QFORGE_RETURN_IF_ERROR(
+        ResolveKernels(kernel, layout, layout.tail_vectors, layout.tail_lanes, &core.last_panel));
   }
   return core;
+}
+
+bool LinearCore::Bounded(float input_scale, float largest_multiplier) const {
+  // Accumulators are below 2^31; the factor of two that is left covers every rounding.
+  const double largest = double{input_scale} * largest_multiplier * 2147483648.0 + largest_addend;
+  return largest < 1073741824.0;
+}
+
+float LinearCore::LargestMultiplier(const float* scales) const {
+  const float y_scale = IsByte(epilogue.output.type) ? epilogue.output.scale : 1.0f;
+  float largest = 0.0f;
+  for (int64_t j = 0; j < layout.products * layout.outputs; ++j) {
+    largest = std::max(largest, scales[j] / y_scale);
+  }
+  return largest;
 }
 
 int64_t LinearCore::ColumnBytes() const {

@@ -15,11 +15,13 @@
 
 namespace qforge {
 
-// The kernels for one kind of panel, by rows - 1.
+// The kernels for one kind of panel, by rows - 1: for any values, and for values before conversion
+// that are known to be below 2^31.
 struct KernelSet {
   static constexpr int kMostRows = 12;
   int max_rows = 0;
-  kernels::GemmFunction* functions[kMostRows] = {};
+  kernels::GemmFunction* any[kMostRows] = {};
+  kernels::GemmFunction* bounded[kMostRows] = {};
 };
 
 struct LinearCore {
@@ -36,6 +38,12 @@ struct LinearCore {
   int64_t ColumnBytes() const;
   void FillColumns(const int32_t* sums, const float* scales, const int32_t* zero_points,
                    std::byte* columns) const;
+
+  // Whether, with this scale of A and b_scale / y_scale up to `largest_multiplier`, no value before
+  // conversion reaches 2^31.
+  bool Bounded(float input_scale, float largest_multiplier) const;
+  // The largest b_scale / y_scale.
+  float LargestMultiplier(const float* scales) const;
 
   // The bias of a column, 0 without an s32 bias.
   int32_t BiasS32(int64_t column) const {
@@ -64,6 +72,7 @@ struct LinearCore {
   KernelSet full_panels;
   KernelSet last_panel;
   RowPreparation preparation;
+  double largest_addend = 0.0;  // of float bias and residual, in units of y_scale
 };
 
 }  // namespace qforge

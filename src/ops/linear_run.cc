@@ -68,6 +68,7 @@ class Run {
   const InputQuantization* quantization_;  // the caller's, or what was found
   InputQuantization found_;
   int32_t kernel_zero_point_ = 0;
+  bool bounded_ = false;
 
   base::Workspace workspace_;
   int64_t block_rows_ = 0;
@@ -158,6 +159,7 @@ Status Run::Execute() noexcept {
   if (rows_ == 0 || core_.layout.outputs == 0) return Status();
   QFORGE_RETURN_IF_ERROR(PlanWorkspace());
   if (core_.options.scaling == InputScaling::kDynamicPerTensor) FindRange();
+  bounded_ = core_.Bounded(quantization_->scale, weights_.largest_multiplier);
   kernel_zero_point_ = core_.preparation.KernelZeroPoint(quantization_->zero_point);
   for (int64_t row = 0; row < rows_; row += block_rows_) {
     const Range block{row, std::min(rows_, row + block_rows_)};
@@ -308,6 +310,12 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   arguments.residual = nullptr;
   arguments.residual_stride = 0;
   arguments.panels = panels.end - panels.begin;
+  if (core_.kernel.prefetch) {
+    const plan::PrefetchDistance distance = plan::ChoosePrefetchDistance(
+        (range.end - range.begin) / kernels.max_rows, layout.panel_bytes, cpu::Host().l2.bytes);
+    arguments.prefetch = distance.first_tiles;
+    arguments.last_tile_prefetch = distance.last_tile;
+  }
 
   const int64_t column = product * layout.outputs + first_column;
   if (request_.sink.function == nullptr) {
@@ -365,9 +373,10 @@ void Run::HandOver(const int32_t* data, int64_t stride, Range rows, Range column
 void Run::CallKernels(const KernelSet& kernels, kernels::GemmArguments& arguments,
                       int64_t rows) const noexcept {
   const plan::RowTiles split = plan::SplitRows(rows, kernels.max_rows);
+  kernels::GemmFunction* const* functions = bounded_ ? kernels.bounded : kernels.any;
   if (split.taller == 0) {
     arguments.tiles = split.others;
-    kernels.functions[split.height - 1](&arguments);
+    functions[split.height - 1](&arguments);
     return;
   }
   // Two kernels. Panel by panel, so that the second finds the panel in the cache.
@@ -401,10 +410,10 @@ void Run::CallKernels(const KernelSet& kernels, kernels::GemmArguments& argument
   for (int64_t panel = 0; panel < arguments.panels; ++panel) {
     kernels::GemmArguments call = upper;
     call.panels = 1;
-    kernels.functions[split.height](&call);
+    functions[split.height](&call);
     call = lower;
     call.panels = 1;
-    kernels.functions[split.height - 1](&call);
+    functions[split.height - 1](&call);
     advance(&upper);
     advance(&lower);
   }

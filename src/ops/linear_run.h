@@ -13,6 +13,7 @@ namespace qforge {
 struct RunWeights {
   const int8_t* data = nullptr;        // panels, or for kScalar the plain K x N matrices
   const std::byte* columns = nullptr;  // see LinearCore::FillColumns; not for kScalar
+  float largest_multiplier = 0.0f;     // see LinearCore::LargestMultiplier; not for kScalar
   // kScalar only: one per column, zero_points possibly empty.
   ArrayView<const float> scales;
   ArrayView<const int32_t> zero_points;

@@ -73,6 +73,7 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
       CheckCount("options.zero_points", options.zero_points.size(), products, columns));
   QFORGE_RETURN_IF_ERROR(
       CheckZeroPoints("options.zero_points", options.zero_points, DataType::kS8));
+  QFORGE_RETURN_IF_ERROR(CheckIsa("options.max_isa", options.max_isa));
   const Result<Isa> isa = BestIsa(options.max_isa);
   if (!isa.ok()) return isa.status();
 
@@ -126,7 +127,8 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
         const int32_t zero_point = any_zero_point ? matrix->zero_points[column] : 0;
         magnitudes[j] += inputs * std::abs(zero_point);
         // |B| and the zero-point bound the sum from above; where that is too coarse, it is taken.
-        if (zero_point != 0 && magnitudes[j] > kLargestMagnitude) {
+        // The other half of the range is room for a bias, which is not known here.
+        if (zero_point != 0 && magnitudes[j] > kLargestMagnitude / 2) {
           magnitudes[j] = pack::SumMagnitude(source, inputs, j, zero_point);
         }
         QFORGE_RETURN_IF_ERROR(CheckMagnitude("weights", product * outputs + j, magnitudes[j], 0));

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/arithmetic.h"
+#include "cpu/isa_table.h"
 
 namespace qforge {
 namespace {
@@ -72,6 +73,12 @@ Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, 
   return Status();
 }
 
+Status CheckIsa(const char* field, Isa isa) noexcept {
+  if (cpu::IsKnown(isa)) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, field, "%d is not one of the %d known ones",
+                       static_cast<int>(isa), kIsaCount);
+}
+
 Status CheckProductSizes(int64_t inputs, int64_t outputs, int64_t groups) noexcept {
   // Rounding up to groups of k and whole panels, and 4 bytes per element, included.
   int64_t total;
@@ -119,8 +126,7 @@ Status CheckZeroPoint(const char* field, int32_t zero_point, DataType type) noex
 
 Status CheckZeroPoints(const char* field, ArrayView<const int32_t> zero_points,
                        DataType type) noexcept {
-  QFORGE_RETURN_IF_ERROR(
-      CheckArray(field, zero_points.data(), zero_points.size(), DataType::kS32));
+  QFORGE_RETURN_IF_ERROR(CheckArray(field, zero_points.data(), zero_points.size(), DataType::kS32));
   for (int64_t i = 0; i < zero_points.size(); ++i) {
     if (zero_points[i] < LowestOf(type) || zero_points[i] > HighestOf(type)) {
       return CheckZeroPoint(ElementName(field, i).text, zero_points[i], type);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "qforge/isa.h"
 #include "qforge/status.h"
 #include "qforge/types.h"
 #include "qforge/views.h"
@@ -21,6 +22,9 @@ Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type) 
 // As above, and of the given shape.
 Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, int64_t rows,
                    int64_t cols) noexcept;
+
+// One of the enumerators.
+Status CheckIsa(const char* field, Isa isa) noexcept;
 
 // K, N and G are such that no size computed from them leaves int64.
 Status CheckProductSizes(int64_t inputs, int64_t outputs, int64_t groups) noexcept;

@@ -36,9 +36,18 @@ Range PartOf(int64_t size, int64_t unit, int64_t parts, int64_t index);
 // cache while panels pass by; a multiple of tile_rows, or all rows where no blocking is needed.
 int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_bytes);
 
-// How far ahead of their use, in bytes, a kernel of `rows` rows prefetches weights of
-// `weight_bytes` in all; 0 for not at all.
-int ChoosePrefetch(int rows, int64_t weight_bytes, int64_t l2_bytes);
+// Whether kernels prefetch weights of `weight_bytes`.
+bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes);
+
+// How many bytes ahead of their use, in all tiles of rows of a panel but the last, and in the last.
+struct PrefetchDistance {
+  int64_t first_tiles = 0;
+  int64_t last_tile = 0;
+};
+PrefetchDistance ChoosePrefetchDistance(int64_t tiles, int64_t panel_bytes, int64_t l2_bytes);
+
+// How many parts of K a kernel of `rows` rows reads side by side: 1 or 4.
+int ChooseStreams(int rows, int64_t k_groups, int64_t weight_bytes, int64_t l2_bytes);
 
 }  // namespace qforge::plan
 
