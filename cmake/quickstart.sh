@@ -34,7 +34,7 @@ cd -- "$root"
 build=build/release
 
 packages='g++ cmake ninja-build pkg-config libxbyak-dev libasmjit-dev libcpuinfo-dev
-  libpthreadpool-dev libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev'
+      libpthreadpool-dev libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev'
 
 step() {
   printf '[%s/4] %s\n' "$1" "$2"
@@ -49,20 +49,15 @@ missing_packages() {
   done
 }
 
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    fail "installing needs root; run as root or with sudo, or install:$missing"
-  fi
+install_packages() {
+  # shellcheck disable=SC2086  # lists of words
+  $as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --yes --quiet=2 --no-install-recommends $missing >"$log" 2>&1
 }
 
-install_packages() {
-  # shellcheck disable=SC2086  # a list of words
-  as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install --yes --quiet=2 --no-install-recommends $missing >"$log" 2>&1
+show_log_and_fail() {
+  cat "$log" >&2
+  fail "$1"
 }
 
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
@@ -71,17 +66,22 @@ if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
     step 1 'everything needed is installed'
   else
     step 1 "installing$missing"
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+      command -v sudo >/dev/null || fail 'installing needs root or sudo'
+      as_root=sudo
+    fi
     log=$(mktemp)
     trap 'rm -f -- "$log"' EXIT
-    # The package lists of a fresh machine are empty or old: fetched when a first try needs them.
+    # A fresh machine's package lists are empty or old: they are fetched when a first try fails.
     if ! install_packages; then
-      as_root apt-get update --quiet=2 >"$log" 2>&1 || { cat "$log" >&2; fail 'apt-get update failed'; }
-      install_packages || { cat "$log" >&2; fail 'apt-get install failed'; }
+      $as_root apt-get update --quiet=2 >"$log" 2>&1 || show_log_and_fail 'apt-get update failed'
+      install_packages || show_log_and_fail 'apt-get install failed'
     fi
   fi
 else
   step 1 'no apt-get here; going on with what is installed'
-  printf '      needed, by the names that Debian gives them: %s\n' "$(echo $packages)"
+  printf '      needed, under the names that Debian gives them: %s\n' "$packages"
   for tool in cmake ninja c++; do
     command -v "$tool" >/dev/null || fail "$tool was not found"
   done
@@ -104,15 +104,15 @@ cmake --build --preset release --target "$target" || fail 'the build failed'
 case $action in
   demo)
     step 4 'running the demo'
-    exec "$build/bench/dlrm/dlrm" "$@"
+    "$build/bench/dlrm/dlrm" "$@"
     ;;
   test)
     step 4 'running the tests'
-    exec ctest --preset release --parallel 2 "$@"
+    ctest --preset release --parallel 2 "$@"
     ;;
   bench)
     step 4 'measuring'
     [ $# -gt 0 ] || set -- --benchmark_filter='^int8/(1x4096x1024|6x2048x512|64x4096x4096|1024x1024x1024)/isa'
-    exec "$build/bench/gemm/gemm_bench" "$@"
+    "$build/bench/gemm/gemm_bench" "$@"
     ;;
 esac

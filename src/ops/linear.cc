@@ -51,6 +51,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
       if (!columns.ok()) return columns.status();
       state->columns = std::move(columns).value();
       own.FillColumns(matrix.sums.data(), matrix.scales.data(), zero_points, state->columns.data());
+      state->weights.largest_multiplier = own.LargestMultiplier(matrix.scales.data());
     }
     state->weights.data = matrix.weights.As<int8_t>();
     state->weights.columns = state->columns.data();

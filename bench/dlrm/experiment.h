@@ -1,0 +1,60 @@
+// Everything the demo does between its options and its table.
+#ifndef QFORGE_BENCH_DLRM_EXPERIMENT_H_
+#define QFORGE_BENCH_DLRM_EXPERIMENT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dlrm/metrics.h"
+#include "dlrm/synthetic.h"
+#include "dlrm/timing.h"
+#include "qforge/isa.h"
+
+namespace dlrm {
+
+struct ExperimentOptions {
+  // Paths of safetensors files: all three, or none for the synthetic model.
+  std::string model;
+  std::string calibration;
+  std::string evaluation;
+  SyntheticOptions synthetic;
+
+  int threads = 1;
+  qforge::Isa max_isa = qforge::Isa::kAvx512Vnni;
+  std::vector<int64_t> batches = {1, 16, 128};
+  double seconds = 2.0;  // of measuring, per batch size
+};
+
+// One way to run the model. The first is the baseline that the others are compared with.
+struct VariantResult {
+  std::string name;
+  std::string description;
+  int64_t mlp_weight_bytes = 0;
+  double logloss = 0.0;
+  double auc = 0.0;
+  LossChange loss_change;
+  LogitDifference logit_difference;
+  std::vector<BatchTiming> batches;
+};
+
+struct ExperimentResult {
+  std::string model_name;
+  std::string model_text;  // its MLPs and tables
+  int64_t embedding_bytes = 0;
+  int64_t calibration_requests = 0;
+  int64_t evaluation_requests = 0;
+  std::string isa;
+  int threads = 0;
+  // Largest difference of the fp32 logits from those in the evaluation file, if it has any.
+  std::optional<double> fp32_file_difference;
+  std::vector<VariantResult> variants;
+};
+
+// Throws Error.
+ExperimentResult RunExperiment(const ExperimentOptions& options);
+
+}  // namespace dlrm
+
+#endif  // QFORGE_BENCH_DLRM_EXPERIMENT_H_

@@ -1,0 +1,60 @@
+#include "dlrm/int8_linear.h"
+
+#include <vector>
+
+#include "dlrm/check.h"
+
+namespace dlrm {
+namespace {
+
+using qforge::MatrixView;
+
+qforge::PackedWeights Pack(const qforge::Context& context, const LinearLayer& layer) {
+  std::vector<int8_t> quantized(layer.weight.size());
+  std::vector<float> scales(layer.outputs);
+  Check(qforge::QuantizeWeights(
+      MatrixView<const float>(layer.weight.data(), layer.outputs, layer.inputs),
+      {.layout = qforge::WeightsLayout::kOutputsByInputs},
+      MatrixView<int8_t>(quantized.data(), layer.outputs, layer.inputs), scales));
+
+  qforge::PackedWeightsOptions options;
+  options.layout = qforge::WeightsLayout::kOutputsByInputs;
+  options.scales = scales;
+  options.max_isa = context.isa();
+  return Take(qforge::PackedWeights::Create(
+      MatrixView<const int8_t>(quantized.data(), layer.outputs, layer.inputs), options));
+}
+
+qforge::Linear MakeLinear(const qforge::Context& context, const qforge::PackedWeights& weights,
+                          const LinearLayer& layer, bool relu, const Int8Input& input,
+                          const qforge::Output& output) {
+  qforge::Epilogue epilogue;
+  epilogue.bias = layer.bias;
+  epilogue.activation = relu ? qforge::Activation::kRelu : qforge::Activation::kNone;
+  epilogue.output = output;
+  return Take(qforge::Linear::Create(context, weights, epilogue,
+                                     {.input = input.type, .scaling = input.scaling}));
+}
+
+}  // namespace
+
+Int8Linear::Int8Linear(const qforge::Context& context, const LinearLayer& layer, bool relu,
+                       const Int8Input& input, const qforge::Output& output)
+    : Int8Linear(context, Pack(context, layer), layer, relu, input, output) {}
+
+Int8Linear::Int8Linear(const qforge::Context& context, const qforge::PackedWeights& weights,
+                       const LinearLayer& layer, bool relu, const Int8Input& input,
+                       const qforge::Output& output)
+    : linear_(MakeLinear(context, weights, layer, relu, input, output)),
+      outputs_(layer.outputs),
+      weight_bytes_(weights.bytes() + static_cast<int64_t>(layer.bias.size() * sizeof(float))) {
+  if (input.scaling == qforge::InputScaling::kPerTensor) {
+    input_ = {input.parameters.scale, input.parameters.zero_point};
+  }
+}
+
+void Int8Linear::Run(const qforge::InputMatrix& input, const qforge::OutputMatrix& output) const {
+  Check(linear_.Run(input, input_, output));
+}
+
+}  // namespace dlrm

@@ -1,0 +1,114 @@
+// dlrm: answers recommendation requests in fp32 and in int8 and shows both beside each other.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <string>
+
+#include "dlrm/check.h"
+#include "dlrm/experiment.h"
+#include "dlrm/report.h"
+
+namespace {
+
+void WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  if (!file) throw dlrm::Error(path + " cannot be written");
+}
+
+std::string IsaNames() {
+  std::string names;
+  for (int i = 0; i < qforge::kIsaCount; ++i) {
+    names += std::string(i == 0 ? "" : ", ") + qforge::IsaName(static_cast<qforge::Isa>(i));
+  }
+  return names;
+}
+
+int Run(int argc, char** argv) {
+  dlrm::ExperimentOptions options;
+  dlrm::SyntheticOptions& synthetic = options.synthetic;
+  std::string isa;
+  std::string json_path;
+
+  CLI::App app(
+      "DLRM inference (arXiv 1906.00091) in fp32 and, through qforge, in int8: accuracy, speed and "
+      "size beside each other.\nWithout arguments it makes a model in the shape of Criteo Kaggle "
+      "and answers Zipf-distributed requests.",
+      "dlrm");
+  app.footer("Example: dlrm --model m.safetensors --calib c.safetensors --eval e.safetensors");
+  app.get_formatter()->column_width(28);
+
+  constexpr char kFiles[] = "A model of your own (three safetensors files)";
+  app.add_option("--model", options.model, "weights, with __metadata__ for the shape")
+      ->type_name("FILE")
+      ->group(kFiles);
+  app.add_option("--calib", options.calibration, "requests that activation ranges are taken from")
+      ->type_name("FILE")
+      ->group(kFiles);
+  app.add_option("--eval", options.evaluation, "requests with labels to score")
+      ->type_name("FILE")
+      ->group(kFiles);
+  constexpr char kSynthetic[] = "The synthetic model (without --model)";
+  app.add_option("--rows-scale", synthetic.rows_scale,
+                 "part of the real 33.8 million embedding rows; 1 takes 2.2 GB")
+      ->type_name("X")
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->capture_default_str()
+      ->group(kSynthetic);
+  app.add_option("--seed", synthetic.seed, "of weights and requests")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(kSynthetic);
+
+  constexpr char kMeasuring[] = "Measuring";
+  app.add_option("--threads", options.threads, "to use")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024).description(""))
+      ->capture_default_str()
+      ->group(kMeasuring);
+  app.add_option("--isa", isa,
+                 "use no instructions above this set, in fp32 as in int8: " + IsaNames())
+      ->type_name("NAME")
+      ->group(kMeasuring);
+  app.add_option("--batch", options.batches, "requests scored together, one or more sizes")
+      ->type_name("N")
+      ->delimiter(',')
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->default_str("1,16,128")
+      ->group(kMeasuring);
+  app.add_option("--seconds", options.seconds, "to measure each batch size")
+      ->type_name("X")
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->capture_default_str()
+      ->group(kMeasuring);
+  app.add_option("--json", json_path, "also write all figures to this file")->type_name("FILE");
+  CLI11_PARSE(app, argc, argv);
+
+  if (options.model.empty() != options.calibration.empty() ||
+      options.model.empty() != options.evaluation.empty()) {
+    throw dlrm::Error("--model, --calib and --eval go together: give all three or none");
+  }
+  if (!isa.empty()) {
+    options.max_isa = dlrm::Take(qforge::ParseIsa(isa.c_str()));
+    // For what is not given a context: quantisation of arrays.
+    setenv("QFORGE_MAX_ISA", isa.c_str(), /*overwrite=*/0);
+  }
+  const dlrm::ExperimentResult result = dlrm::RunExperiment(options);
+  std::fputs(dlrm::TextReport(result).c_str(), stdout);
+  if (!json_path.empty()) WriteFile(json_path, dlrm::JsonReport(result));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dlrm: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,253 @@
+#include "gemm/benchmarks.h"
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gemm/comparison.h"
+#include "gemm/creation.h"
+#include "gemm/limits.h"
+#include "gemm/paired_rounds.h"
+#include "gemm/problem.h"
+#include "peers/peer.h"
+#include "qforge/types.h"
+
+namespace qforge::bench {
+namespace {
+
+using benchmark::UserCounters;
+
+// What an entry runs: paired rounds, of which Google Benchmark times one party, and counters made
+// from all of them.
+struct Measurement {
+  std::shared_ptr<PairedRounds> rounds;
+  size_t timed_party = 0;
+  std::function<void(UserCounters& counters)> report;
+};
+using MakeMeasurement = std::function<Measurement()>;
+
+// The measurement of the entry that is running. Google Benchmark calls an entry several times with
+// growing iteration counts; it is made once, and freed when the next entry begins.
+Measurement& Prepare(const std::string& name, const MakeMeasurement& make) {
+  static std::string prepared;
+  static Measurement measurement;
+  if (prepared != name) {
+    prepared.clear();
+    measurement = Measurement();
+    measurement = make();
+    prepared = name;
+  }
+  return measurement;
+}
+
+// Iterations come in slices; between them the clock stands still and the other parties have theirs.
+void RunRounds(benchmark::State& state, Measurement& measurement) {
+  PairedRounds& rounds = *measurement.rounds;
+  rounds.Clear();
+  while (state.KeepRunningBatch(rounds.RepetitionsPerSlice(measurement.timed_party))) {
+    state.PauseTiming();
+    for (size_t party = 0; party < rounds.party_count(); ++party) {
+      if (party == measurement.timed_party) continue;
+      rounds.WarmUp(party);
+      rounds.Measure(party);
+    }
+    rounds.WarmUp(measurement.timed_party);
+    state.ResumeTiming();
+    rounds.Measure(measurement.timed_party);
+  }
+  measurement.report(state.counters);
+  state.counters["disturbed"] = rounds.Disturbed();
+}
+
+void Register(const std::string& name, MakeMeasurement make) {
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [name, make = std::move(make)](benchmark::State& state) {
+                                 try {
+                                   RunRounds(state, Prepare(name, make));
+                                 } catch (const std::exception& error) {
+                                   state.SkipWithError(error.what());
+                                 }
+                               })
+      ->UseRealTime()
+      ->Unit(benchmark::kMicrosecond);
+}
+
+std::string Suffix(Isa isa, int threads) {
+  return std::string("/isa:") + IsaName(isa) + "/threads:" + std::to_string(threads);
+}
+
+// The quartiles as NAME, NAME_low and NAME_high.
+void AddSpread(const std::string& name, const Spread& spread, UserCounters& counters) {
+  counters[name] = spread.median;
+  counters[name + "_low"] = spread.low;
+  counters[name + "_high"] = spread.high;
+}
+
+void AddRates(const Comparison& comparison, size_t party, UserCounters& counters) {
+  counters["GOPS"] = comparison.Gops(party);
+  if (comparison.has_limits()) AddSpread("of_limit", comparison.OfLimit(party), counters);
+}
+
+Measurement Measure(std::shared_ptr<Comparison> comparison, size_t timed_party,
+                    std::function<void(UserCounters& counters)> report_more) {
+  Measurement measurement;
+  measurement.rounds = {comparison, &comparison->rounds()};
+  measurement.timed_party = timed_party;
+  measurement.report = [=](UserCounters& counters) {
+    AddRates(*comparison, timed_party, counters);
+    if (report_more) report_more(counters);
+  };
+  return measurement;
+}
+
+Measurement MakeProduct(const Shape& shape, Isa isa, int threads) {
+  const auto comparison = std::make_shared<Comparison>(shape, isa, threads);
+  const size_t linear = comparison->AddLinear(DataType::kU8);
+  comparison->AddLimits();
+  if (threads == 1) return Measure(comparison, linear, nullptr);
+  const size_t one_thread = comparison->AddLinear(DataType::kU8, 1);
+  return Measure(comparison, linear, [=](UserCounters& counters) {
+    AddSpread("speedup", comparison->rounds().Ratio(one_thread, linear), counters);
+  });
+}
+
+Measurement MakeS32Output(const Shape& shape, Isa isa, int threads) {
+  const auto comparison = std::make_shared<Comparison>(shape, isa, threads);
+  const size_t s32 = comparison->AddLinear(DataType::kS32);
+  const size_t u8 = comparison->AddLinear(DataType::kU8);
+  comparison->AddLimits();
+  return Measure(comparison, s32, [=](UserCounters& counters) {
+    AddSpread("u8_over_s32", comparison->rounds().Ratio(u8, s32), counters);
+  });
+}
+
+Measurement MakePeer(Peer& peer, const Shape& shape, Isa isa) {
+  const auto comparison = std::make_shared<Comparison>(shape, isa, 1);
+  bool exact = false;
+  const size_t other = comparison->AddPeer(peer, &exact);
+  const size_t linear = comparison->AddLinear(DataType::kU8);
+  comparison->AddLimits();
+  return Measure(comparison, other, [=](UserCounters& counters) {
+    AddSpread("qforge_speedup", comparison->rounds().Ratio(other, linear), counters);
+    counters["exact"] = exact ? 1 : 0;
+  });
+}
+
+Measurement MakeLimit(const Limit& limit, const std::string& counter) {
+  Measurement measurement;
+  measurement.rounds = std::make_shared<PairedRounds>();
+  const size_t party = measurement.rounds->Add(limit.work);
+  const std::shared_ptr<PairedRounds> rounds = measurement.rounds;
+  const double amount = limit.amount;
+  measurement.report = [=](UserCounters& counters) {
+    counters[counter] = amount / Quartiles(rounds->Seconds(party)).median * 1e-9;
+  };
+  return measurement;
+}
+
+Measurement MakeCreation(int64_t inputs, int64_t outputs, WeightsLayout layout, Isa isa) {
+  const auto creation = std::make_shared<CreationComparison>(inputs, outputs, layout, isa);
+  Measurement measurement;
+  measurement.rounds = {creation, &creation->rounds()};
+  measurement.timed_party = creation->create();
+  measurement.report = [=](UserCounters& counters) {
+    PairedRounds& rounds = creation->rounds();
+    AddSpread("over_copy", rounds.Ratio(creation->create(), creation->copy_to_new()), counters);
+    counters["over_copy_in_place"] = rounds.Ratio(creation->create(), creation->copy()).median;
+  };
+  return measurement;
+}
+
+// Not paired: its time is that of the operation in each of a number of processes.
+void RegisterFirstEmission(Isa isa) {
+  const std::string name = std::string("emit/first/isa:") + IsaName(isa);
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [isa](benchmark::State& state) {
+                                 try {
+                                   std::vector<FirstEmission> samples;
+                                   for (auto _ : state) {
+                                     samples.push_back(MakeFirstLayer(isa));
+                                     state.SetIterationTime(samples.back().linear_seconds);
+                                   }
+                                   const FirstEmission first = Median(samples);
+                                   state.counters["emission_us"] = first.emission_seconds * 1e6;
+                                   state.counters["kernels"] = first.kernels;
+                                   state.counters["us_per_kernel"] =
+                                       first.emission_seconds * 1e6 / first.kernels;
+                                   state.counters["code_bytes"] = first.code_bytes;
+                                 } catch (const std::exception& error) {
+                                   state.SkipWithError(error.what());
+                                 }
+                               })
+      ->UseManualTime()
+      ->Unit(benchmark::kMicrosecond);
+}
+
+void RegisterLimits(const std::vector<Shape>& shapes, Isa isa) {
+  constexpr int kThreads = 1;
+  std::set<int> rows;
+  std::set<int64_t> footprints;
+  for (const Shape& shape : shapes) {
+    rows.insert(RowsPerWidening(isa, shape));
+    footprints.insert(static_cast<int64_t>(shape.weight_bytes()));
+  }
+  for (const int r : rows) {
+    const std::string variant = rows.size() == 1 ? "" : "/rows:" + std::to_string(r);
+    Register("limit/issue" + Suffix(isa, kThreads) + variant,
+             [=] { return MakeLimit(IssueLimit(isa, r, MakeContext(isa, kThreads)), "GOPS"); });
+  }
+  for (const int64_t bytes : footprints) {
+    Register("limit/stream/" + std::to_string(bytes) + Suffix(isa, kThreads), [=] {
+      return MakeLimit(StreamLimit(isa, bytes, MakeContext(isa, kThreads)), "GB/s");
+    });
+  }
+}
+
+void RegisterProducts(const std::vector<Shape>& shapes, Isa isa, bool with_peers) {
+  // Two threads where there is work for them, and cores.
+  constexpr double kOperationsForTwoThreads = 1e9;
+  const bool two_cores = std::thread::hardware_concurrency() >= 2;
+  for (const Shape& shape : shapes) {
+    const std::string family = "int8/" + shape.Name();
+    Register(family + Suffix(isa, 1), [=] { return MakeProduct(shape, isa, 1); });
+    if (with_peers) {
+      for (const std::unique_ptr<Peer>& owned : Peers()) {
+        Peer* const peer = owned.get();
+        Register(family + Suffix(isa, 1) + "/peer:" + peer->name(),
+                 [=] { return MakePeer(*peer, shape, isa); });
+      }
+    }
+    Register(family + Suffix(isa, 1) + "/output:s32", [=] { return MakeS32Output(shape, isa, 1); });
+    if (two_cores && shape.operations() >= kOperationsForTwoThreads) {
+      Register(family + Suffix(isa, 2), [=] { return MakeProduct(shape, isa, 2); });
+    }
+  }
+}
+
+}  // namespace
+
+void RegisterBenchmarks(const std::vector<Shape>& shapes, const std::vector<Isa>& isas) {
+  // First, while nothing has been emitted.
+  for (const Isa isa : isas) {
+    if (isa != Isa::kScalar) RegisterFirstEmission(isa);
+  }
+  for (const Isa isa : isas) {
+    const std::string layer = "create/4096x4096";
+    Register(layer + Suffix(isa, 1),
+             [=] { return MakeCreation(4096, 4096, WeightsLayout::kInputsByOutputs, isa); });
+    Register(layer + Suffix(isa, 1) + "/layout:outputs_by_inputs",
+             [=] { return MakeCreation(4096, 4096, WeightsLayout::kOutputsByInputs, isa); });
+    if (isa != Isa::kScalar) RegisterLimits(shapes, isa);
+    RegisterProducts(shapes, isa, isa != Isa::kScalar && isa == isas.front());
+  }
+}
+
+}  // namespace qforge::bench

@@ -1,0 +1,19 @@
+// The entries of gemm_bench, registered with Google Benchmark.
+#ifndef QFORGE_BENCH_GEMM_BENCHMARKS_H_
+#define QFORGE_BENCH_GEMM_BENCHMARKS_H_
+
+#include <vector>
+
+#include "gemm/shapes.h"
+#include "qforge/isa.h"
+
+namespace qforge::bench {
+
+// Names: int8/MxNxK/isa:NAME/threads:N[/variant], limit/..., create/..., emit/...; bench/README.md
+// says what they measure. Peers are registered for the first ISA alone: a library can be kept to
+// one instruction set per process. Emits and measures nothing yet.
+void RegisterBenchmarks(const std::vector<Shape>& shapes, const std::vector<Isa>& isas);
+
+}  // namespace qforge::bench
+
+#endif  // QFORGE_BENCH_GEMM_BENCHMARKS_H_

@@ -1,0 +1,73 @@
+// A product and what it is compared with, side by side in paired rounds.
+#ifndef QFORGE_BENCH_GEMM_COMPARISON_H_
+#define QFORGE_BENCH_GEMM_COMPARISON_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gemm/limits.h"
+#include "gemm/paired_rounds.h"
+#include "gemm/problem.h"
+#include "gemm/shapes.h"
+#include "peers/peer.h"
+#include "qforge/context.h"
+#include "qforge/isa.h"
+#include "qforge/types.h"
+
+namespace qforge::bench {
+
+// Each Add function adds a party to rounds() and returns its index there; all throw
+// std::runtime_error for what cannot be made.
+class Comparison {
+ public:
+  // Parties run with `threads` threads unless they are given another number.
+  Comparison(const Shape& shape, Isa isa, int threads);
+
+  size_t AddLinear(DataType output) { return AddLinear(output, threads_); }
+  size_t AddLinear(DataType output, int threads);
+  size_t AddPeer(Peer& peer, bool* exact);
+  // The loops that measure the issue and the stream limit; where one of the two bounds is far below
+  // the other it is left out. The scalar ISA has neither.
+  void AddLimits();
+
+  PairedRounds& rounds() { return rounds_; }
+  const PairedRounds& rounds() const { return rounds_; }
+  const Shape& shape() const { return problem_->shape; }
+
+  bool has_limits() const { return issue_.has_value() || stream_.has_value(); }
+  // T_bound / T of each round, with
+  // T_bound = max(2 m n k / issue rate, n k bytes / stream rate).
+  Spread OfLimit(size_t party) const;
+  // 2 m n k / T, in 10^9 per second, of the median T.
+  double Gops(size_t party) const;
+
+  // Medians of the limits themselves; nothing where the loop was left out.
+  std::optional<double> IssueGops() const;
+  std::optional<double> StreamGigabytesPerSecond() const;
+  // What bounds the product: "issue", "stream", or "" without limits.
+  std::string Bound() const;
+  std::string stream_description() const { return stream_ ? stream_->limit.description : ""; }
+
+ private:
+  struct LimitParty {
+    size_t party;
+    Limit limit;
+    double work;  // what the product takes of it: operations or bytes
+  };
+
+  // The time that the product takes at this limit.
+  double BoundSeconds(const LimitParty& limit, size_t round) const;
+
+  Isa isa_;
+  int threads_;
+  std::shared_ptr<const Problem> problem_;
+  PairedRounds rounds_;
+  std::optional<LimitParty> issue_;
+  std::optional<LimitParty> stream_;
+};
+
+}  // namespace qforge::bench
+
+#endif  // QFORGE_BENCH_GEMM_COMPARISON_H_

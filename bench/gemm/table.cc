@@ -1,0 +1,344 @@
+#include "gemm/table.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "cpu/host.h"
+#include "cpu/isa_table.h"
+#include "gemm/comparison.h"
+#include "gemm/creation.h"
+#include "gemm/paired_rounds.h"
+#include "jit/kernel_cache.h"
+#include "peers/peer.h"
+#include "qforge/types.h"
+
+namespace qforge::bench {
+namespace {
+
+using nlohmann::json;
+
+json ToJson(const Spread& spread) {
+  return {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}};
+}
+
+struct PeerResult {
+  std::string name;
+  std::string error;  // why there is nothing else
+  bool exact = false;
+  double gops = 0;
+  Spread speedup;  // of qforge over the peer
+};
+
+struct Row {
+  Shape shape;
+  double gops = 0;
+  std::optional<Spread> of_limit;
+  double target = 0;
+  std::string bound;
+  std::optional<double> issue_gops;
+  std::optional<double> stream_gb_per_s;
+  std::string stream_pattern;
+  Spread u8_over_s32;
+  double disturbed = 0;  // the part of the slices that were
+  std::vector<PeerResult> peers;
+
+  bool below_target() const { return of_limit && of_limit->median < target; }
+  bool slower_than_a_peer() const {
+    return std::any_of(peers.begin(), peers.end(), [](const PeerResult& peer) {
+      return peer.error.empty() && peer.speedup.median < 1;
+    });
+  }
+};
+
+// Whether too many slices were disturbed for figures to be trusted.
+bool Unreliable(double disturbed) { return disturbed > 0.2; }
+
+// Without VNNI the exact kernel is asked for 90 % of its own instruction mix.
+double TargetOn(Isa isa, const Shape& shape) {
+  constexpr double kWithoutVnni = 0.90;
+  return cpu::Traits(isa).vnni ? shape.target : std::min(shape.target, kWithoutVnni);
+}
+
+Row MeasureRow(const Shape& shape, Isa isa, bool with_peers, int rounds) {
+  Comparison comparison(shape, isa, 1);
+  const size_t u8 = comparison.AddLinear(DataType::kU8);
+  const size_t s32 = comparison.AddLinear(DataType::kS32);
+  Row row;
+  std::vector<size_t> peer_parties;
+  if (with_peers) {
+    for (const std::unique_ptr<Peer>& peer : Peers()) {
+      PeerResult& result = row.peers.emplace_back();
+      result.name = peer->name();
+      size_t party = 0;
+      try {
+        party = comparison.AddPeer(*peer, &result.exact);
+      } catch (const std::exception& error) {
+        result.error = error.what();
+      }
+      peer_parties.push_back(party);
+    }
+  }
+  comparison.AddLimits();
+  comparison.rounds().Run(rounds);
+
+  row.shape = shape;
+  row.disturbed = comparison.rounds().Disturbed();
+  row.gops = comparison.Gops(u8);
+  row.u8_over_s32 = comparison.rounds().Ratio(u8, s32);
+  for (size_t i = 0; i < row.peers.size(); ++i) {
+    if (!row.peers[i].error.empty()) continue;
+    row.peers[i].gops = comparison.Gops(peer_parties[i]);
+    row.peers[i].speedup = comparison.rounds().Ratio(peer_parties[i], u8);
+  }
+  if (comparison.has_limits()) {
+    row.of_limit = comparison.OfLimit(u8);
+    row.target = TargetOn(isa, shape);
+    row.bound = comparison.Bound();
+    row.issue_gops = comparison.IssueGops();
+    row.stream_gb_per_s = comparison.StreamGigabytesPerSecond();
+    row.stream_pattern = comparison.stream_description();
+  }
+  return row;
+}
+
+void PrintHeader(bool with_peers) {
+  std::printf("\n%7s %5s %5s %8s  %-24s %-7s %-7s", "M", "N", "K", "GOPS", "of the limit", "target",
+              "bound");
+  if (with_peers) {
+    for (const std::unique_ptr<Peer>& peer : Peers()) {
+      std::printf("  %18s", (std::string(peer->name()) + "  speed-up").c_str());
+    }
+  }
+  std::printf("  u8/s32\n");
+}
+
+void Print(const Row& row) {
+  std::printf("%7lld %5lld %5lld %8.1f  ", static_cast<long long>(row.shape.m),
+              static_cast<long long>(row.shape.n), static_cast<long long>(row.shape.k), row.gops);
+  if (row.of_limit) {
+    std::printf("%5.1f %% (%5.1f to %5.1f)  ", 100 * row.of_limit->median, 100 * row.of_limit->low,
+                100 * row.of_limit->high);
+  } else {
+    std::printf("%-25s", "");
+  }
+  if (row.target > 0) {
+    std::printf("%3.0f %% %s ", 100 * row.target, row.below_target() ? "<" : " ");
+  } else {
+    std::printf("%-8s", "");
+  }
+  std::printf("%-7s", row.bound.c_str());
+  for (const PeerResult& peer : row.peers) {
+    if (!peer.error.empty()) {
+      std::printf("  %-18s", "-");
+    } else {
+      std::printf("  %8.1f%s %5.2fx %s", peer.gops, peer.exact ? " " : "~", peer.speedup.median,
+                  peer.speedup.median < 1 ? "<" : " ");
+    }
+  }
+  std::printf("  %5.2f%s\n", row.u8_over_s32.median, Unreliable(row.disturbed) ? " ?" : "");
+  std::fflush(stdout);
+}
+
+json ToJson(const Row& row) {
+  json result = {{"m", row.shape.m},
+                 {"n", row.shape.n},
+                 {"k", row.shape.k},
+                 {"gops", row.gops},
+                 {"u8_over_s32", ToJson(row.u8_over_s32)},
+                 {"disturbed", row.disturbed}};
+  if (row.of_limit) {
+    result["of_limit"] = ToJson(*row.of_limit);
+    result["bound"] = row.bound;
+  }
+  if (row.target > 0) {
+    result["target"] = row.target;
+    result["below_target"] = row.below_target();
+  }
+  if (row.issue_gops) result["issue_gops"] = *row.issue_gops;
+  if (row.stream_gb_per_s) {
+    result["stream_gb_per_s"] = *row.stream_gb_per_s;
+    result["stream_pattern"] = row.stream_pattern;
+  }
+  for (const PeerResult& peer : row.peers) {
+    json& entry = result["peers"][peer.name];
+    if (!peer.error.empty()) {
+      entry["error"] = peer.error;
+    } else {
+      entry = {
+          {"gops", peer.gops}, {"exact", peer.exact}, {"qforge_speedup", ToJson(peer.speedup)}};
+    }
+  }
+  return result;
+}
+
+void PrintSummary(const std::vector<Row>& rows, bool with_peers) {
+  const auto count = [&](auto predicate) {
+    return std::count_if(rows.begin(), rows.end(), predicate);
+  };
+  const auto with_target = count([](const Row& row) { return row.target > 0; });
+  if (with_target > 0) {
+    std::printf("%td of %td shapes with a target are below it (<).\n",
+                count([](const Row& row) { return row.below_target(); }), with_target);
+  }
+  const auto unreliable = count([](const Row& row) { return Unreliable(row.disturbed); });
+  if (unreliable > 0) {
+    std::printf("? marks %td rows that other processes disturbed: measure again.\n", unreliable);
+  }
+  if (with_peers) {
+    std::printf("%td of %zu shapes are slower than a peer (<).\n",
+                count([](const Row& row) { return row.slower_than_a_peer(); }), rows.size());
+    const bool inexact = count([](const Row& row) {
+      return std::any_of(row.peers.begin(), row.peers.end(),
+                         [](const PeerResult& peer) { return peer.error.empty() && !peer.exact; });
+    });
+    if (inexact) std::printf("~ marks results that are wrong: sums that saturated at 16 bits.\n");
+    for (const PeerResult& peer : rows.front().peers) {
+      if (!peer.error.empty()) std::printf("No %s: %s\n", peer.name.c_str(), peer.error.c_str());
+    }
+  }
+}
+
+json PrintFirstEmission(const FirstEmission& first) {
+  std::printf(
+      "First layer of a process (64x64): packing %.0f us, operation %.0f us; of that %.0f us "
+      "emitting\n  %.0f kernels, %.1f us and %.0f bytes each\n",
+      first.weights_seconds * 1e6, first.linear_seconds * 1e6, first.emission_seconds * 1e6,
+      first.kernels, first.emission_seconds * 1e6 / first.kernels,
+      first.code_bytes / first.kernels);
+  return {{"weights_us", first.weights_seconds * 1e6},
+          {"linear_us", first.linear_seconds * 1e6},
+          {"emission_us", first.emission_seconds * 1e6},
+          {"kernels", first.kernels},
+          {"code_bytes", first.code_bytes}};
+}
+
+json PrintCreation(Isa isa, int rounds) {
+  constexpr int64_t kSize = 4096;
+  json result;
+  const std::pair<WeightsLayout, const char*> layouts[] = {
+      {WeightsLayout::kInputsByOutputs, "inputs_by_outputs"},
+      {WeightsLayout::kOutputsByInputs, "outputs_by_inputs"}};
+  for (const auto& [layout, name] : layouts) {
+    CreationComparison creation(kSize, kSize, layout, isa);
+    PairedRounds& times = creation.rounds();
+    times.Run(rounds);
+    const double create = Quartiles(times.Seconds(creation.create())).median;
+    const Spread over_copy = times.Ratio(creation.create(), creation.copy_to_new());
+    const double in_place = times.Ratio(creation.create(), creation.copy()).median;
+    std::printf(
+        "Creating a 4096x4096 layer, %s: %.2f ms, %.2f times copying its weights "
+        "(%.2f to %.2f),\n  %.2f times where the copy's memory is there already\n",
+        name, create * 1e3, over_copy.median, over_copy.low, over_copy.high, in_place);
+    std::fflush(stdout);
+    result[name] = {{"create_ms", create * 1e3},
+                    {"over_copy", ToJson(over_copy)},
+                    {"over_copy_in_place", in_place}};
+  }
+  return result;
+}
+
+json PrintTwoThreads(Isa isa, int rounds) {
+  const Shape shape{1024, 1024, 1024};
+  if (std::thread::hardware_concurrency() < 2) return nullptr;
+  try {
+    Comparison comparison(shape, isa, 2);
+    const size_t two = comparison.AddLinear(DataType::kU8, 2);
+    const size_t one = comparison.AddLinear(DataType::kU8, 1);
+    comparison.rounds().Run(rounds);
+    const Spread speedup = comparison.rounds().Ratio(one, two);
+    const double disturbed = comparison.rounds().Disturbed();
+    std::printf("Two threads, %s: %.1f GOPS, %.2f times one thread (%.2f to %.2f)%s\n",
+                shape.Name().c_str(), comparison.Gops(two), speedup.median, speedup.low,
+                speedup.high, Unreliable(disturbed) ? " ?" : "");
+    return {{"shape", shape.Name()},
+            {"gops", comparison.Gops(two)},
+            {"speedup", ToJson(speedup)},
+            {"disturbed", disturbed}};
+  } catch (const std::exception& error) {
+    std::printf("Two threads: %s\n", error.what());
+    return {{"error", error.what()}};
+  }
+}
+
+json PrintKernels() {
+  json result = json::array();
+  std::printf("\n%-64s %8s %8s\n", "Kernels emitted in this process", "bytes", "us");
+  for (const jit::Kernel* kernel : jit::PublishedKernels()) {
+    if (kernel->name().compare(0, 6, "limit_") == 0) continue;  // a loop of this program
+    const double microseconds = static_cast<double>(kernel->emission_ns()) * 1e-3;
+    std::printf("%-64s %8zu %8.1f\n", kernel->name().c_str(), kernel->code_size(), microseconds);
+    result.push_back({{"name", kernel->name()},
+                      {"code_bytes", kernel->code_size()},
+                      {"emission_us", microseconds}});
+  }
+  return result;
+}
+
+json PrintTable(const std::vector<Shape>& shapes, Isa isa, bool with_peers,
+                const std::optional<FirstEmission>& first, int rounds) {
+  std::printf(
+      "\nint8 on %s, one thread: u8 activations, s8 weights, bias, scales per channel, ReLU, "
+      "u8 output\n",
+      IsaName(isa));
+  std::printf("Warm caches, median (and quartiles) of %d paired rounds", rounds);
+  if (with_peers) {
+    for (const std::unique_ptr<Peer>& peer : Peers()) {
+      std::printf("%s%s", peer == Peers().front() ? "; peers: " : ", ",
+                  peer->description().c_str());
+    }
+  }
+  std::printf("\n");
+  PrintHeader(with_peers);
+
+  json result = {{"isa", IsaName(isa)}, {"threads", 1}, {"shapes", json::array()}};
+  std::vector<Row> rows;
+  for (const Shape& shape : shapes) {
+    rows.push_back(MeasureRow(shape, isa, with_peers, rounds));
+    Print(rows.back());
+    result["shapes"].push_back(ToJson(rows.back()));
+  }
+  std::printf("\n");
+  PrintSummary(rows, with_peers);
+  result["two_threads"] = PrintTwoThreads(isa, rounds);
+  result["create_4096x4096"] = PrintCreation(isa, rounds);
+  if (first) result["first_layer"] = PrintFirstEmission(*first);
+  return result;
+}
+
+}  // namespace
+
+json PrintTables(const std::vector<Shape>& shapes, const std::vector<Isa>& isas, int rounds) {
+  constexpr int kFirstEmissionSamples = 15;
+  // Before anything is emitted here.
+  std::vector<std::optional<FirstEmission>> first;
+  for (const Isa isa : isas) {
+    std::vector<FirstEmission> samples;
+    for (int i = 0; i < kFirstEmissionSamples && isa != Isa::kScalar; ++i) {
+      samples.push_back(MakeFirstLayer(isa));
+    }
+    first.push_back(samples.empty() ? std::nullopt : std::make_optional(Median(samples)));
+  }
+
+  const cpu::CpuInfo& host = cpu::Host();
+  std::printf("%s (%s), L1d %lld KiB, L2 %lld KiB, L3 %lld KiB\n", host.brand,
+              host.microarchitecture, static_cast<long long>(host.l1d.bytes >> 10),
+              static_cast<long long>(host.l2.bytes >> 10),
+              static_cast<long long>(host.l3.bytes >> 10));
+  json result = {{"cpu", host.brand}, {"rounds", rounds}, {"cache_state", "warm"}};
+  for (const std::unique_ptr<Peer>& peer : Peers()) {
+    result["peers"][peer->name()] = peer->description();
+  }
+  for (size_t i = 0; i < isas.size(); ++i) {
+    const bool with_peers = i == 0 && isas[i] != Isa::kScalar && !Peers().empty();
+    result["tables"].push_back(PrintTable(shapes, isas[i], with_peers, first[i], rounds));
+  }
+  result["kernels"] = PrintKernels();
+  return result;
+}
+
+}  // namespace qforge::bench

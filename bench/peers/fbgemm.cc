@@ -1,0 +1,113 @@
+#include <fbgemm/Fbgemm.h>
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "peers/peer.h"
+
+namespace qforge::bench {
+namespace {
+
+fbgemm::inst_set_t InstructionSet(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx2:
+    case Isa::kAvxVnni:  // FBGEMM has no kernels for the VEX-encoded dot product
+      return fbgemm::inst_set_t::avx2;
+    case Isa::kAvx512_256:
+      return fbgemm::inst_set_t::avx512_ymm;
+    case Isa::kAvx512:
+      return fbgemm::inst_set_t::avx512;
+    case Isa::kAvx512Vnni256:
+      return fbgemm::inst_set_t::avx512_vnni_ymm;
+    case Isa::kAvx512Vnni:
+      return fbgemm::inst_set_t::avx512_vnni;
+    case Isa::kScalar:
+      break;
+  }
+  throw std::runtime_error("FBGEMM has no scalar path to compare with");
+}
+
+using PackedInput = fbgemm::PackAMatrix<uint8_t, int32_t>;
+using PackedWeightMatrix = fbgemm::PackBMatrix<int8_t, int32_t>;
+using Requantization = fbgemm::ReQuantizeOutput<true, fbgemm::QuantizationGranularity::OUT_CHANNEL>;
+
+// Everything that a call needs and that does not change between calls.
+struct Product {
+  Product(std::shared_ptr<const Problem> problem_in, uint8_t* output_in)
+      : problem(std::move(problem_in)),
+        output(output_in),
+        m(static_cast<int>(problem->shape.m)),
+        n(static_cast<int>(problem->shape.n)),
+        k(static_cast<int>(problem->shape.k)),
+        weights(fbgemm::matrix_op_t::NoTranspose, k, n, problem->weights.As<int8_t>(), n),
+        column_sums(static_cast<size_t>(n)),
+        zero_points(static_cast<size_t>(n)),
+        accumulators(static_cast<size_t>(m) * n),
+        // The packed block of A starts on a cache line.
+        packed_input(static_cast<size_t>(PackedInput::packedBufferSize()) + 64) {
+    const int8_t* b = problem->weights.As<int8_t>();
+    for (int64_t i = 0; i < k; ++i) {
+      for (int64_t j = 0; j < n; ++j) column_sums[static_cast<size_t>(j)] += b[i * n + j];
+    }
+    for (const float scale : problem->weight_scales) {
+      multipliers.push_back(problem->input_scale * scale / problem->output_scale);
+    }
+  }
+
+  void Run() {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(packed_input.data());
+    uint8_t* const aligned = packed_input.data() + (-address & 63);
+    // Row offsets, and their cost, are needed for weight zero-points only.
+    PackedInput input(fbgemm::matrix_op_t::NoTranspose, m, k, problem->input.As<uint8_t>(), k,
+                      aligned);
+    const Requantization requantization(
+        nothing_more, multipliers.data(), problem->output_zero_point, problem->input_zero_point,
+        zero_points.data(), /*row_offsets=*/nullptr, column_sums.data(), problem->bias.data(), n);
+    fbgemm::fbgemmPacked(input, weights, output, accumulators.data(), static_cast<uint32_t>(n),
+                         requantization, /*thread_id=*/0, /*num_threads=*/1);
+  }
+
+  std::shared_ptr<const Problem> problem;
+  uint8_t* output;
+  int m, n, k;
+  PackedWeightMatrix weights;
+  std::vector<int32_t> column_sums;
+  std::vector<int32_t> zero_points;
+  std::vector<float> multipliers;
+  std::vector<int32_t> accumulators;
+  std::vector<uint8_t> packed_input;
+  fbgemm::DoNothing<> nothing_more;
+};
+
+class Fbgemm : public Peer {
+ public:
+  const char* name() const override { return "fbgemm"; }
+  std::string description() const override { return "FBGEMM"; }
+
+  Work Prepare(std::shared_ptr<const Problem> problem, Isa isa, uint8_t* output) override {
+    const fbgemm::inst_set_t wanted = InstructionSet(isa);
+    fbgemm::fbgemmForceIsa(wanted);
+    if (fbgemm::fbgemmInstructionSet() != wanted) {
+      throw std::runtime_error(std::string("FBGEMM does not follow to ") + IsaName(isa));
+    }
+    const auto product = std::make_shared<Product>(std::move(problem), output);
+    // The packed layout belongs to the instruction set that was in force.
+    return [product, wanted](int64_t repetitions) {
+      fbgemm::fbgemmForceIsa(wanted);
+      for (int64_t i = 0; i < repetitions; ++i) product->Run();
+    };
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Peer> MakeFbgemm() {
+  if (!fbgemm::fbgemmSupportedCPU()) return nullptr;
+  return std::make_unique<Fbgemm>();
+}
+
+}  // namespace qforge::bench

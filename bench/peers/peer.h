@@ -1,0 +1,46 @@
+// Other libraries that compute the same product, measured beside qforge in the same process.
+#ifndef QFORGE_BENCH_PEERS_PEER_H_
+#define QFORGE_BENCH_PEERS_PEER_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gemm/paired_rounds.h"
+#include "gemm/problem.h"
+#include "qforge/isa.h"
+
+namespace qforge::bench {
+
+class Peer {
+ public:
+  virtual ~Peer() = default;
+  // As in benchmark names: "onednn".
+  virtual const char* name() const = 0;
+  // As in text: "oneDNN 3.8.0".
+  virtual std::string description() const = 0;
+  // Packs the weights and returns the product, which writes to `output` (m x n). The library is
+  // kept to the instructions of `isa`, where it has a way to do so once per process: an error if it
+  // was kept to others before. One thread. Throws std::runtime_error if the library cannot do it.
+  virtual Work Prepare(std::shared_ptr<const Problem> problem, Isa isa, uint8_t* output) = 0;
+};
+
+// Those that this program was built with.
+const std::vector<std::unique_ptr<Peer>>& Peers();
+
+// A prepared product of a peer whose first result has been compared with the reference.
+struct PeerWork {
+  Work work;
+  // Whether the result was right up to rounding. Without VNNI, libraries let sums of two products
+  // saturate at 16 bits, which is faster than being exact.
+  bool exact = false;
+};
+PeerWork PreparePeer(Peer& peer, std::shared_ptr<const Problem> problem, Isa isa);
+
+// Made by the adapters; null in a program built without the library.
+std::unique_ptr<Peer> MakeOneDnn();
+std::unique_ptr<Peer> MakeFbgemm();
+
+}  // namespace qforge::bench
+
+#endif  // QFORGE_BENCH_PEERS_PEER_H_

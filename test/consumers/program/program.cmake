@@ -1,0 +1,15 @@
+# The program of a consumer that takes warnings in qforge's headers for errors.
+find_package(asmjit CONFIG REQUIRED)
+find_path(XBYAK_INCLUDE_DIR xbyak/xbyak.h REQUIRED)
+
+add_executable(consumer "${CMAKE_CURRENT_LIST_DIR}/main.cc"
+                        "${CMAKE_CURRENT_LIST_DIR}/own_xbyak.cc"
+                        "${CMAKE_CURRENT_LIST_DIR}/own_asmjit.cc")
+set_target_properties(consumer PROPERTIES
+  CXX_STANDARD 17
+  CXX_STANDARD_REQUIRED ON
+  CXX_EXTENSIONS OFF
+  NO_SYSTEM_FROM_IMPORTED ON)
+target_compile_options(consumer PRIVATE -Wall -Wextra -Wpedantic -Werror)
+target_include_directories(consumer SYSTEM PRIVATE "${XBYAK_INCLUDE_DIR}")
+target_link_libraries(consumer PRIVATE qforge::qforge asmjit::asmjit)

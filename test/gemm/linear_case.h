@@ -1,0 +1,99 @@
+// A linear layer to test: what it looks like, its data, and the check against the reference.
+#ifndef QFORGE_TEST_GEMM_LINEAR_CASE_H_
+#define QFORGE_TEST_GEMM_LINEAR_CASE_H_
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <ostream>
+
+#include "qforge/linear.h"
+#include "qforge/quantization.h"
+#include "support/guarded_buffer.h"
+#include "support/isas.h"
+#include "support/test_matrix.h"
+
+namespace qforge::test {
+
+// Everything that decides which code runs, and a seed for the values. Printed, it is a
+// reproduction.
+struct LinearCase {
+  int64_t rows = 1;     // M
+  int64_t outputs = 1;  // N, per group
+  int64_t inputs = 1;   // K, per group
+  int64_t groups = 1;   // G
+
+  DataType input = DataType::kU8;
+  InputScaling scaling = InputScaling::kPerTensor;
+  bool transposed_input = false;
+
+  WeightsLayout layout = WeightsLayout::kInputsByOutputs;
+  std::optional<Granularity> scales = Granularity::kPerChannel;  // nullopt: left empty
+  std::optional<Granularity> zero_points;
+
+  DataType bias = DataType::kNone;
+  Activation activation = Activation::kNone;
+  DataType residual = DataType::kNone;
+  bool residual_in_output = false;  // the output matrix holds it
+  DataType output = DataType::kU8;
+  bool accumulate = false;
+
+  int64_t gap = 0;  // elements between the rows of every matrix
+  // Which end of the input matrix touches an unmapped page; the other operands take turns.
+  Guard guard = Guard::kBehind;
+  uint64_t seed = 1;
+};
+
+std::ostream& operator<<(std::ostream& out, const LinearCase& c);
+
+// The operands of a LinearCase: integers over the full range of their types, scales for which the
+// outputs cover most of the output type. Tests may replace values before the first check.
+struct LinearData {
+  explicit LinearData(const LinearCase& c);
+
+  // What the library is called with.
+  PackedWeightsOptions weights_options(Isa isa) const;
+  Epilogue epilogue() const;
+  LinearOptions linear_options() const;
+  InputQuantization quantization() const;
+  // A fresh output matrix: the old C, the residual that it holds, or bytes that must not stay.
+  TestMatrix MakeOutput(Guard guard) const;
+  RunArguments run_arguments(const TestMatrix& output) const;
+
+  Result<PackedWeights> Pack(Isa isa) const;
+  // Packs for `isa`, creates and runs the layer. kInternal if another ISA was taken.
+  Status Run(const Context& context, Isa isa, const TestMatrix& output) const;
+  // Makes all that the library may only read fault on a write.
+  void Seal();
+
+  LinearCase c;
+  TestMatrix weights;
+  TestMatrix input;
+  TestMatrix residual;
+  TestMatrix initial_output;  // kNone unless the output is read
+  GuardedBuffer<float> scales;
+  GuardedBuffer<int32_t> zero_points;
+  GuardedBuffer<int32_t> bias_s32;
+  GuardedBuffer<float> bias_f32;
+  GuardedBuffer<float> row_scales;
+  GuardedBuffer<int32_t> row_zero_points;
+  float input_scale = 1.0f;
+  int32_t input_zero_point = 0;
+  Residual residual_options;
+  float clamp_min = 0.0f;
+  float clamp_max = 0.0f;
+  Output output;
+};
+
+// What the reference computes. f32 activations are quantised by the reference functions first.
+TestMatrix ReferenceResult(const LinearData& data);
+
+// Runs the layer on each supported ISA on the calling thread and expects the bits of the reference.
+// Seals the operands. Stops at the first ISA that fails: its message prints the case.
+void CheckOnEveryIsa(LinearData& data);
+void CheckOnEveryIsa(const LinearCase& c);
+
+}  // namespace qforge::test
+
+#endif  // QFORGE_TEST_GEMM_LINEAR_CASE_H_

@@ -1,0 +1,47 @@
+# cmake -D SCRIPT=<include_graph.cmake> -D WORK_DIR=<folder> -P include_graph_can_fail.cmake
+#
+# Runs include_graph.cmake on small trees that break one rule each, and on one that breaks none.
+cmake_minimum_required(VERSION 3.22)
+
+function(expect file line outcome)
+  file(REMOVE_RECURSE "${WORK_DIR}")
+  file(WRITE "${WORK_DIR}/include/qforge/a.h" "#include <cstdint>\n#include \"qforge/b.h\"\n")
+  file(WRITE "${WORK_DIR}/src/base/a.cc" "#include \"base/a.h\"\n#include \"qforge/a.h\"\n")
+  file(APPEND "${WORK_DIR}/${file}" "${line}\n")
+  execute_process(COMMAND "${CMAKE_COMMAND}" -D "ROOT=${WORK_DIR}" -P "${SCRIPT}"
+                  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  # CMake breaks the lines of a message.
+  string(REGEX REPLACE "[ \n]+" " " output "${output}")
+  if(outcome STREQUAL "allowed")
+    if(NOT result EQUAL 0)
+      message(SEND_ERROR "${file} with ${line} was refused:\n${output}")
+    endif()
+  elseif(result EQUAL 0 OR NOT output MATCHES "${outcome}")
+    message(SEND_ERROR "${file} with ${line} was not refused with '${outcome}':\n${output}")
+  endif()
+endfunction()
+
+expect(src/ops/x.cc "#include \"ref/y.h\"" allowed)
+expect(src/jit/xbyak.h "#include <xbyak/xbyak.h>" allowed)
+expect(src/jit/code_memory.cc "#include <asmjit/core.h>" allowed)
+expect(src/cpu/host.cc "#include <cpuinfo.h>" allowed)
+expect(src/base/x.cc "#include <sys/mman.h>" allowed)
+expect(src/pack/x.cc "#include \"kernels/gemm_kernel.h\"" allowed)
+
+expect(src/base/x.cc "#include \"cpu/y.h\"" "base/ must not know cpu/y.h")
+expect(src/ref/x.cc "#include \"kernels/y.h\"" "ref/ must not know kernels/y.h")
+expect(src/plan/x.cc "  #  include \"jit/y.h\"  // why" "plan/ must not know jit/y.h")
+expect(src/pack/x.cc "#include \"kernels/y.h\"" "pack/ must not know kernels/y.h")
+expect(src/kernels/x.h "#include \"ops/y.h\"" "kernels/ must not know ops/y.h")
+expect(src/jit/x.h "#include \"y.h\"" "is neither")
+expect(src/jit/x.h "#include \"../cpu/y.h\"" "is neither")
+expect(src/new/x.h "#include <string>" "not a known layer")
+expect(src/jit/emitter.h "#include <xbyak/xbyak.h>" "not the place")
+expect(src/jit/xbyak.h "#include <xbyak/xbyak_util.h>" "not the place")
+expect(src/jit/kernel_cache.cc "#include <asmjit/core.h>" "not the place")
+expect(src/ops/x.cc "#include <cpuinfo.h>" "not the place")
+expect(src/base/x.cc "#include <pthreadpool.h>" "not the place")
+expect(src/base/x.cc "#include <gtest/gtest.h>" "not the place")
+expect(include/qforge/x.h "#include <xbyak/xbyak.h>" "a public header")
+expect(include/qforge/x.h "#include <immintrin.h>" "a public header")
+expect(include/qforge/x.h "#include \"base/x.h\"" "a public header")

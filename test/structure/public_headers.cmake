@@ -1,0 +1,29 @@
+# cmake -D ROOT=<project> -D COMPILER=<c++> -P public_headers.cmake
+#
+# Compiles every public header by itself, as the strictest user would. What it declares has to be
+# visible outside a shared library, too: everything else is compiled with hidden visibility.
+cmake_minimum_required(VERSION 3.22)
+
+file(GLOB_RECURSE headers RELATIVE "${ROOT}/include" "${ROOT}/include/*.h")
+if(NOT headers)
+  message(FATAL_ERROR "No public headers under ${ROOT}")
+endif()
+set(failures "")
+foreach(header IN LISTS headers)
+  execute_process(
+    COMMAND "${COMPILER}" -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only
+            -I "${ROOT}/include" -include "${header}" -x c++ /dev/null
+    RESULT_VARIABLE result ERROR_VARIABLE errors)
+  if(NOT result EQUAL 0)
+    string(APPEND failures "${header}:\n${errors}\n")
+  endif()
+  file(STRINGS "${ROOT}/include/${header}" marks
+       REGEX "^(namespace qforge {|#pragma GCC visibility push\\(default\\))$")
+  if(marks STREQUAL "namespace qforge {")
+    string(APPEND failures
+           "${header}: no '#pragma GCC visibility push(default)' before 'namespace qforge {'\n")
+  endif()
+endforeach()
+if(failures)
+  message(FATAL_ERROR "Public headers that do not compile alone as warning-free C++17:\n${failures}")
+endif()
