@@ -112,7 +112,10 @@ case $action in
     ;;
   bench)
     step 4 'measuring'
-    [ $# -gt 0 ] || set -- --benchmark_filter='^int8/(1x4096x1024|6x2048x512|64x4096x4096|1024x1024x1024)/isa'
+    if [ $# -eq 0 ]; then
+      shapes='1x4096x1024|6x2048x512|64x4096x4096|1024x1024x1024'
+      set -- --benchmark_filter="^int8/($shapes)/isa:[^/]+/threads:1(/peer:[a-z]+)?/real_time\$"
+    fi
     "$build/bench/gemm/gemm_bench" "$@"
     ;;
 esac

@@ -23,8 +23,8 @@ struct GemmOptions {
 
 // The parameters of B: one pair, or one per column.
 struct WeightsQuantization {
-  ArrayView<const float> scales;         // 1 or N values; empty: 1
-  ArrayView<const int32_t> zero_points;  // 1 or N values; empty: 0
+  ArrayView<const float> scales = {};         // 1 or N values; empty: 1
+  ArrayView<const int32_t> zero_points = {};  // 1 or N values; empty: 0
 };
 
 // Immutable after creation; any number of threads may Run one Gemm at the same time.

@@ -18,7 +18,7 @@ namespace qforge {
 
 // Where the scale and zero-point of A come from.
 enum class InputScaling : uint8_t {
-  kPerTensor,         // one pair, given at Run
+  kPerTensor,         // one pair, given at Run; for f32 input scales are at least 1.18e-38
   kPerRow,            // a pair per row, given at Run
   kDynamicPerTensor,  // f32 input: chosen from the range of all of A at each Run
   kDynamicPerRow,     // f32 input: chosen from the range of each row at each Run

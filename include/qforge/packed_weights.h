@@ -29,9 +29,9 @@ struct PackedWeightsOptions {
   int64_t groups = 1;
   // real = scale * (q - zero_point). One value, one per group, or one per output channel (G * N).
   // Empty: 1. Each finite and > 0.
-  ArrayView<const float> scales;
+  ArrayView<const float> scales = {};
   // As above; empty: 0. Each in [-128, 127].
-  ArrayView<const int32_t> zero_points;
+  ArrayView<const int32_t> zero_points = {};
   // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
   Isa max_isa = Isa::kAvx512Vnni;
 };

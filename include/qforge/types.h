@@ -25,7 +25,8 @@
 //   u8, s8 output: y = round_half_even(clamp(r, lo - y_zero_point, hi - y_zero_point)) +
 //   y_zero_point
 //                  with lo, hi the limits of the type; the clamp comes before the conversion, so
-//                  that no value, infinities included, wraps around; NaN gives lo.
+//                  that no value, infinities included, wraps around; NaN gives the lower bound,
+//                  which is an activation's where that is above the type's (ReLU takes NaN to 0).
 //   s32 output:    y = acc, or y = y + acc (modulo 2^32) where accumulation was asked for; no float
 //                  stage; ReLU is max(acc, 0), taken before accumulation.
 //

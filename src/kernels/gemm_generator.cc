@@ -119,18 +119,14 @@ void Generator::Generate() {
   e_.EnterFrame({tiles_, row_offset_, columns_, residual_, scratch_, byte_scratch_});
   epilogue_.Prepare();
   e_.mov(stride_, Argument(offsetof(GemmArguments, input_stride)));
-  e_.mov(columns_, Argument(offsetof(GemmArguments, columns)));
-  e_.mov(counter_, Argument(offsetof(GemmArguments, output)));
-  e_.mov(Argument(offsetof(GemmArguments, panel_output)), counter_);
-  e_.mov(counter_, Argument(offsetof(GemmArguments, residual)));
-  e_.mov(Argument(offsetof(GemmArguments, panel_residual)), counter_);
 
   Label panel, tile;
   e_.L(panel);
   e_.mov(counter_, Argument(offsetof(GemmArguments, input)));
   e_.mov(Argument(offsetof(GemmArguments, tile_input)), counter_);
-  e_.mov(output_, Argument(offsetof(GemmArguments, panel_output)));
-  e_.mov(residual_, Argument(offsetof(GemmArguments, panel_residual)));
+  e_.mov(columns_, Argument(offsetof(GemmArguments, columns)));
+  e_.mov(output_, Argument(offsetof(GemmArguments, output)));
+  e_.mov(residual_, Argument(offsetof(GemmArguments, residual)));
   e_.mov(tiles_, Argument(offsetof(GemmArguments, tiles)));
   e_.xor_(row_offset_, row_offset_);
   epilogue_.StartPanel();
@@ -145,10 +141,13 @@ void Generator::Generate() {
   const int columns = kernel_.vectors * e_.lanes();
   e_.mov(counter_, Argument(offsetof(GemmArguments, weights_stride)));
   e_.add(Argument(offsetof(GemmArguments, weights)), counter_);
-  e_.add(columns_, ColumnFieldCount(kernel_) * kernel_.vectors * e_.vector_bytes());
-  e_.add(e_.qword[arguments_ + offsetof(GemmArguments, panel_output)],
-         columns * DataTypeSize(kernel_.output));
-  e_.add(e_.qword[arguments_ + offsetof(GemmArguments, panel_residual)], columns);
+  const auto advance = [&](size_t argument, int bytes) {
+    e_.add(e_.qword[arguments_ + static_cast<int>(argument)], bytes);
+  };
+  advance(offsetof(GemmArguments, columns),
+          ColumnFieldCount(kernel_) * kernel_.vectors * e_.vector_bytes());
+  advance(offsetof(GemmArguments, output), columns * DataTypeSize(kernel_.output));
+  advance(offsetof(GemmArguments, residual), columns);
   e_.dec(e_.qword[arguments_ + offsetof(GemmArguments, panels)]);
   e_.jnz(panel, Emitter::T_NEAR);
   e_.LeaveFrame();

@@ -4,9 +4,10 @@
 // Contract. Called as void(GemmArguments*), it computes `panels` panels of columns, and in each
 // `tiles` tiles of rows below each other. It reads of each row of A exactly the bytes of K (form
 // kU8), or `groups` groups of 4 bytes (prepared forms); of the packed weights exactly its panels;
-// writes exactly the columns of C that exist. No alignment is required of A, C or the residual.
-// The integer result is exact modulo 2^32; the float stages are those of qforge/types.h, bit for
-// bit, provided that MXCSR holds its default.
+// writes exactly the columns of C that exist. Afterwards weights, columns, output and residual
+// point behind the panels, and `panels` is 0: to go on, a caller sets it again. No alignment is
+// required of A, C or the residual. The integer result is exact modulo 2^32; the float stages are
+// those of qforge/types.h, bit for bit, provided that MXCSR holds its default.
 //
 // The weights stand in panels of `vectors` vectors of columns; a panel is a sequence of groups of
 // consecutive k (4 where the ISA has the u8 x s8 dot product, else 2), and a group holds for each
@@ -112,8 +113,6 @@ struct alignas(64) GemmArguments {
   int64_t panels;  // >= 1
   // Used by the kernel itself.
   const void* tile_input;
-  void* panel_output;
-  const void* panel_residual;
   // Unless they differ per row: what a panel's accumulators start from, and their multipliers.
   alignas(64) int32_t panel_start[64];
   float panel_multiplier[64];

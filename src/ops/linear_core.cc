@@ -288,7 +288,7 @@ void LinearCore::FillColumns(const int32_t* sums, const float* scales, const int
   const int lanes = layout.vector_columns;
   const int fields = kernels::ColumnFieldCount(kernel);
   const float y_scale = IsByte(epilogue.output.type) ? epilogue.output.scale : 1.0f;
-  std::memset(columns, 0, static_cast<size_t>(ColumnBytes()));
+  std::fill_n(columns, ColumnBytes(), std::byte{0});
   // The value of `field` in the vector that starts `vector` values into the block.
   const auto at = [&](std::byte* vector, ColumnField field, int64_t lane) {
     return vector + (kernels::ColumnFieldIndex(kernel, field) * lanes + lane) * 4;

@@ -192,7 +192,7 @@ void Run::FindRange() noexcept {
     min = std::min(min, minima[task]);
     max = std::max(max, maxima[task]);
   }
-  const QuantizationParameters found = DynamicParameters(min, max);
+  const QuantizationParameters found = ref::ChooseDynamicParameters(min, max);
   found_ = InputQuantization(found.scale, found.zero_point);
   quantization_ = &found_;
 }
@@ -396,26 +396,12 @@ void Run::CallKernels(const KernelSet& kernels, kernels::GemmArguments& argument
   if (lower.row_terms != nullptr) lower.row_terms += upper_rows;
   upper.tiles = split.taller;
   lower.tiles = split.others;
-  const auto advance = [&](kernels::GemmArguments* call) {
-    const int64_t columns = core_.layout.panel_columns();
-    call->weights = static_cast<const std::byte*>(call->weights) + call->weights_stride;
-    call->columns = static_cast<const std::byte*>(call->columns) +
-                    columns * kernels::ColumnFieldCount(core_.kernel) * 4;
-    call->output =
-        static_cast<std::byte*>(call->output) + columns * DataTypeSize(core_.kernel.output);
-    if (call->residual != nullptr) {
-      call->residual = static_cast<const std::byte*>(call->residual) + columns;
-    }
-  };
   for (int64_t panel = 0; panel < arguments.panels; ++panel) {
-    kernels::GemmArguments call = upper;
-    call.panels = 1;
-    functions[split.height](&call);
-    call = lower;
-    call.panels = 1;
-    functions[split.height - 1](&call);
-    advance(&upper);
-    advance(&lower);
+    // Each call leaves its arguments pointing at the next panel.
+    upper.panels = 1;
+    functions[split.height](&upper);
+    lower.panels = 1;
+    functions[split.height - 1](&lower);
   }
 }
 

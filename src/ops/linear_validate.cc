@@ -1,4 +1,5 @@
 #include <cinttypes>
+#include <limits>
 
 #include "ops/linear_run.h"
 #include "ops/validate.h"
@@ -6,9 +7,19 @@
 namespace qforge {
 namespace {
 
+// Floats are quantised by multiplication with 1 / scale.
+Status CheckInvertible(const char* field, float scale) {
+  if (scale >= std::numeric_limits<float>::min()) return Status();
+  return Status::Error(StatusCode::kOutOfRange, field,
+                       "%g is below 1.18e-38: its inverse, by which floats are quantised, "
+                       "overflows",
+                       static_cast<double>(scale));
+}
+
 Status CheckQuantization(const LinearCore& core, const InputQuantization& quantization,
                          int64_t rows) {
-  const DataType type = core.options.input == DataType::kF32 ? DataType::kU8 : core.options.input;
+  const bool is_float = core.options.input == DataType::kF32;
+  const DataType type = is_float ? DataType::kU8 : core.options.input;
   const int64_t scales = quantization.row_scales.size();
   const int64_t zero_points = quantization.row_zero_points.size();
   if (core.options.scaling == InputScaling::kPerRow) {
@@ -21,6 +32,10 @@ Status CheckQuantization(const LinearCore& core, const InputQuantization& quanti
                            "%" PRId64 " values for %" PRId64 " rows", zero_points, rows);
     }
     QFORGE_RETURN_IF_ERROR(CheckScales("quantization.row_scales", quantization.row_scales));
+    for (int64_t row = 0; row < rows && is_float; ++row) {
+      QFORGE_RETURN_IF_ERROR(
+          CheckInvertible("quantization.row_scales", quantization.row_scales[row]));
+    }
     return CheckZeroPoints("quantization.row_zero_points", quantization.row_zero_points, type);
   }
   if (scales != 0 || zero_points != 0) {
@@ -30,6 +45,7 @@ Status CheckQuantization(const LinearCore& core, const InputQuantization& quanti
   }
   if (core.preparation.dynamic()) return Status();
   QFORGE_RETURN_IF_ERROR(CheckScale("quantization.scale", quantization.scale));
+  if (is_float) QFORGE_RETURN_IF_ERROR(CheckInvertible("quantization.scale", quantization.scale));
   return CheckZeroPoint("quantization.zero_point", quantization.zero_point, type);
 }
 

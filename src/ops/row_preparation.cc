@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/arithmetic.h"
+#include "ops/array_functions.h"
 #include "pack/transpose.h"
 #include "ref/reference.h"
 
@@ -13,29 +14,17 @@ namespace {
 
 using kernels::ArrayOperation;
 
-// The contracts of the array kernels, in portable code.
-void UpdateRangePortable(const float* values, int64_t count, float* min, float* max) {
-  for (int64_t i = 0; i < count; ++i) {
-    *min = values[i] < *min ? values[i] : *min;
-    *max = values[i] > *max ? values[i] : *max;
-  }
-}
-
-void QuantizePortable(const float* input, int64_t count, int64_t padded_count,
-                      const QuantizationParameters* parameters, void* output) {
-  uint8_t* to = static_cast<uint8_t*>(output);
-  ref::Quantize(input, count, *parameters, to);
-  std::fill(to + count, to + padded_count, uint8_t{0});
-}
-
-// Points `*function` at the kernel, or at `portable` where there are no kernels.
+// Keeps the value, or gives the error.
 template <class Function>
-Status Resolve(Isa isa, ArrayOperation operation, DataType type, Function* portable,
-               Function** function) {
-  if (isa == Isa::kScalar) {
-    *function = portable;
-    return Status();
-  }
+Status Keep(const Result<Function*>& found, Function** function) {
+  if (!found.ok()) return found.status();
+  *function = *found;
+  return Status();
+}
+
+// Kernels that the portable path does not need.
+template <class Function>
+Status Resolve(Isa isa, ArrayOperation operation, DataType type, Function** function) {
   const Result<const jit::Kernel*> kernel = kernels::GetArrayKernel({isa, operation, type});
   if (!kernel.ok()) return kernel.status();
   *function = (*kernel)->As<Function>();
@@ -43,11 +32,6 @@ Status Resolve(Isa isa, ArrayOperation operation, DataType type, Function* porta
 }
 
 }  // namespace
-
-QuantizationParameters DynamicParameters(float min, float max) {
-  if (min > max) min = max = 0.0f;  // no value, or none that is a number
-  return ref::ChooseParameters(min, max, ParameterOptions());
-}
 
 bool RowPreparation::dynamic() const {
   return scaling_ == InputScaling::kDynamicPerTensor || scaling_ == InputScaling::kDynamicPerRow;
@@ -97,25 +81,16 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
 
   const Isa isa = layout.isa;
   const DataType quantized = is_float ? DataType::kU8 : options.input;
-  if (p.dynamic()) {
-    QFORGE_RETURN_IF_ERROR(Resolve<kernels::UpdateRangeFunction>(
-        isa, ArrayOperation::kUpdateRange, DataType::kNone, UpdateRangePortable, &p.update_range_));
-  }
-  if (is_float) {
-    QFORGE_RETURN_IF_ERROR(Resolve<kernels::QuantizeFunction>(
-        isa, ArrayOperation::kQuantize, DataType::kU8, QuantizePortable, &p.quantize_));
-  }
+  if (p.dynamic()) QFORGE_RETURN_IF_ERROR(Keep(GetUpdateRange(isa), &p.update_range_));
+  if (is_float) QFORGE_RETURN_IF_ERROR(Keep(GetQuantize(isa, DataType::kU8), &p.quantize_));
   if (p.row_terms_) {
-    QFORGE_RETURN_IF_ERROR(Resolve<kernels::RowSumsFunction>(isa, ArrayOperation::kRowSums,
-                                                             quantized, nullptr, &p.row_sums_));
+    QFORGE_RETURN_IF_ERROR(Resolve(isa, ArrayOperation::kRowSums, quantized, &p.row_sums_));
   }
   if (p.widens_) {
-    QFORGE_RETURN_IF_ERROR(Resolve<kernels::WidenFunction>(isa, ArrayOperation::kWiden, quantized,
-                                                           nullptr, &p.widen_));
+    QFORGE_RETURN_IF_ERROR(Resolve(isa, ArrayOperation::kWiden, quantized, &p.widen_));
   }
   if (p.flips_sign_) {
-    QFORGE_RETURN_IF_ERROR(Resolve<kernels::FlipSignFunction>(
-        isa, ArrayOperation::kFlipSign, DataType::kNone, nullptr, &p.flip_sign_));
+    QFORGE_RETURN_IF_ERROR(Resolve(isa, ArrayOperation::kFlipSign, DataType::kNone, &p.flip_sign_));
   }
   return p;
 }
@@ -157,7 +132,7 @@ void RowPreparation::PrepareRows(const InputMatrix& input, const InputQuantizati
       float min = std::numeric_limits<float>::infinity();
       float max = -min;
       update_range_(reinterpret_cast<const float*>(source), columns, &min, &max);
-      parameters = DynamicParameters(min, max);
+      parameters = ref::ChooseDynamicParameters(min, max);
     }
     PrepareRow(source, parameters, row - block_begin, target);
   }

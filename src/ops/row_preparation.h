@@ -14,10 +14,6 @@
 
 namespace qforge {
 
-// The u8 parameters for values in [min, max], as RowPreparation::UpdateRange() leaves the two when
-// started from +inf and -inf.
-QuantizationParameters DynamicParameters(float min, float max);
-
 class RowPreparation {
  public:
   RowPreparation() = default;

@@ -173,6 +173,8 @@ const BadCall kBadCalls[] = {
      "quantization.scale"},
     {"scale_zero_for_float_input", Layer::kFloat, [](Call& c) { c.quantization.scale = 0.0f; },
      kRange, "quantization.scale"},
+    {"scale_without_inverse_for_float_input", Layer::kFloat,
+     [](Call& c) { c.quantization.scale = 1.0e-38f; }, kRange, "quantization.scale"},
     {"zero_point_too_small", Layer::kBytes, [](Call& c) { c.quantization.zero_point = -1; }, kRange,
      "quantization.zero_point"},
     {"zero_point_too_large", Layer::kBytes, [](Call& c) { c.quantization.zero_point = 256; },
