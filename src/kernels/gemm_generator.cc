@@ -53,7 +53,6 @@ class Generator {
   // `groups` groups from where the pointers stand, and the pointers behind them.
   void Groups(int groups);
   void KTail();
-  void Streams();
   void Rest();
   // Adds the products of one group: the vectors of weights at the address `weights` and the rows of
   // A that `broadcast(row)` puts into a_.
@@ -217,8 +216,6 @@ Address Generator::InputAt(int row, int offset) const {
 void Generator::Product() {
   if (kernel_.fixed_groups > 0) {
     Groups(kernel_.fixed_groups);
-  } else if (kernel_.streams > 1) {
-    Streams();
   } else {
     const int unroll = Unroll();
     Label turn, rest;
@@ -273,49 +270,6 @@ void Generator::KTail() {
     }
     e_.Broadcast32(a_, value);
   });
-}
-
-// The parts of K are read side by side, one group of each in turn, as one sequence each: in caches
-// near the core, several sequences come faster than one. What four parts leave over follows.
-void Generator::Streams() {
-  const Register& groups = scratch_;
-  const Register &weights_step = inputs_[3], &fourth_weights = inputs_[2];
-  const Register &input_step = byte_scratch_, &fourth_input = inputs_[1];
-  e_.mov(counter_, Argument(offsetof(GemmArguments, groups)));
-  e_.mov(groups, counter_);
-  e_.shr(counter_, 2);
-  e_.imul(weights_step, counter_, GroupWeightBytes());
-  e_.lea(fourth_weights, e_.ptr[weights_ + weights_step * 2]);
-  e_.add(fourth_weights, weights_step);
-  e_.lea(input_step, e_.ptr[counter_ * kGroupBytes]);
-  e_.lea(fourth_input, e_.ptr[inputs_[0] + input_step * 2]);
-  e_.add(fourth_input, input_step);
-  const RegisterSum weights[] = {RegisterSum(weights_), weights_ + weights_step,
-                                 weights_ + weights_step * 2, RegisterSum(fourth_weights)};
-  const RegisterSum inputs[] = {RegisterSum(inputs_[0]), inputs_[0] + input_step,
-                                inputs_[0] + input_step * 2, RegisterSum(fourth_input)};
-  Label turn, rest;
-  e_.test(counter_, counter_);
-  e_.jz(rest, Emitter::T_NEAR);
-  e_.align(32);
-  e_.L(turn);
-  for (int stream = 0; stream < 4; ++stream) {
-    Multiply(stream % splits_, weights[stream],
-             [&](int) { e_.Broadcast32(a_, e_.ptr[inputs[stream]]); });
-  }
-  e_.add(weights_, GroupWeightBytes());
-  e_.add(fourth_weights, GroupWeightBytes());
-  e_.add(inputs_[0], kGroupBytes);
-  e_.add(fourth_input, kGroupBytes);
-  e_.dec(counter_);
-  e_.jnz(turn, Emitter::T_NEAR);
-  e_.L(rest);
-  // The fourth part ends where what is left over begins.
-  e_.mov(weights_, fourth_weights);
-  e_.mov(inputs_[0], fourth_input);
-  e_.mov(counter_, groups);
-  e_.and_(counter_, 3);
-  Rest();
 }
 
 // As many groups as the counter says, one a turn.

@@ -49,7 +49,6 @@ std::string GemmKernel::Name() const {
   if (k_tail != 0) name += "_ktail" + std::to_string(k_tail);
   if (fixed_groups != 0) name += "_groups" + std::to_string(fixed_groups);
   if (prefetch) name += "_prefetch";
-  if (streams != 1) name += "_streams" + std::to_string(streams);
   name += std::string("_") + DataTypeName(output);
   if (accumulate) name += "_accumulate";
   if (float_bias) name += "_fbias";

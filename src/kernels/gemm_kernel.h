@@ -36,7 +36,6 @@ struct GemmKernel {
   int k_tail = 0;         // k beyond the last whole group, only where A is read as it is (VNNI)
   int fixed_groups = 0;   // > 0: so many groups, unrolled without a loop
   bool prefetch = false;  // of weights, as far ahead as the arguments say
-  int streams = 1;        // 4: so many parts of K are read side by side; for one row only
 
   DataType output = DataType::kU8;
   bool accumulate = false;  // kS32: add to C

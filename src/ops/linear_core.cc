@@ -172,17 +172,12 @@ Result<kernels::GemmFunction*> ResolveKernel(const kernels::GemmKernel& kernel) 
   return (*published)->As<kernels::GemmFunction>();
 }
 
-Status ResolveKernels(kernels::GemmKernel kernel, const pack::PanelLayout& layout, int vectors,
-                      int tail_lanes, KernelSet* set) {
-  const int64_t l2_bytes = cpu::Host().l2.bytes;
+Status ResolveKernels(kernels::GemmKernel kernel, int vectors, int tail_lanes, KernelSet* set) {
   kernel.vectors = vectors;
   kernel.tail_lanes = tail_lanes;
   set->max_rows = kernels::MaxRows(kernel.isa, vectors);
   for (int rows = 1; rows <= set->max_rows; ++rows) {
     kernel.rows = rows;
-    kernel.streams = kernel.fixed_groups > 0
-                         ? 1
-                         : plan::ChooseStreams(rows, layout.k_groups, layout.bytes(), l2_bytes);
     kernels::GemmKernel any = kernel;
     if (IsByte(kernel.output)) any.upper_clamp = false;  // always there, in float
     Result<kernels::GemmFunction*> function = ResolveKernel(any);
@@ -253,11 +248,11 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   }
 
   if (layout.panels > 1 || !core.odd_last_panel()) {
-    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout, layout.vectors, 0, &core.full_panels));
+    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout.vectors, 0, &core.full_panels));
   }
   if (layout.panels > 0 && core.odd_last_panel()) {
     QFORGE_RETURN_IF_ERROR(
-        ResolveKernels(kernel, layout, layout.tail_vectors, layout.tail_lanes, &core.last_panel));
+        ResolveKernels(kernel, layout.tail_vectors, layout.tail_lanes, &core.last_panel));
   }
   return core;
 }

@@ -81,11 +81,4 @@ PrefetchDistance ChoosePrefetchDistance(int64_t tiles, int64_t panel_bytes, int6
   return {kNear, next_panel ? panel_bytes : kNear};
 }
 
-int ChooseStreams(int rows, int64_t k_groups, int64_t weight_bytes, int64_t l2_bytes) {
-  // Measured with the weights in the second-level cache: 4 sequences are up to 1.5 times as fast as
-  // one where they fill a small part of it, and slower from about half of it on.
-  constexpr int64_t kWorthwhile = 256;
-  return rows == 1 && k_groups >= kWorthwhile && weight_bytes < l2_bytes / 2 ? 4 : 1;
-}
-
 }  // namespace qforge::plan

@@ -46,9 +46,6 @@ struct PrefetchDistance {
 };
 PrefetchDistance ChoosePrefetchDistance(int64_t tiles, int64_t panel_bytes, int64_t l2_bytes);
 
-// How many parts of K a kernel of `rows` rows reads side by side: 1 or 4.
-int ChooseStreams(int rows, int64_t k_groups, int64_t weight_bytes, int64_t l2_bytes);
-
 }  // namespace qforge::plan
 
 #endif  // QFORGE_PLAN_PARTITION_H_
