@@ -21,8 +21,6 @@ namespace qforge {
 struct Gemm::State {
   LinearCore core;
   WeightsLayout layout;
-  // Whether weights of the greatest magnitude could leave int32, so that each call has to check.
-  bool may_overflow;
 };
 
 namespace {
@@ -32,7 +30,6 @@ struct Packed {
   int8_t* weights;
   std::byte* columns;
   int64_t* sums;
-  int64_t* magnitudes;
   int32_t* kernel_sums;
   float* scales;
   int32_t* zero_points;
@@ -83,7 +80,6 @@ Status Partition(const LinearCore& core, base::Workspace* workspace, Packed* pac
   const int64_t sizes[] = {weights,
                            core.scalar() ? 0 : core.ColumnBytes(),
                            layout.outputs * int64_t{sizeof(int64_t)},
-                           layout.outputs * int64_t{sizeof(int64_t)},
                            layout.outputs * int64_t{sizeof(int32_t)},
                            layout.outputs * int64_t{sizeof(float)},
                            layout.outputs * int64_t{sizeof(int32_t)}};
@@ -99,10 +95,9 @@ Status Partition(const LinearCore& core, base::Workspace* workspace, Packed* pac
   packed->weights = reinterpret_cast<int8_t*>(parts[0]);
   packed->columns = parts[1];
   packed->sums = reinterpret_cast<int64_t*>(parts[2]);
-  packed->magnitudes = reinterpret_cast<int64_t*>(parts[3]);
-  packed->kernel_sums = reinterpret_cast<int32_t*>(parts[4]);
-  packed->scales = reinterpret_cast<float*>(parts[5]);
-  packed->zero_points = reinterpret_cast<int32_t*>(parts[6]);
+  packed->kernel_sums = reinterpret_cast<int32_t*>(parts[3]);
+  packed->scales = reinterpret_cast<float*>(parts[4]);
+  packed->zero_points = reinterpret_cast<int32_t*>(parts[5]);
   return Status();
 }
 
@@ -111,14 +106,12 @@ void PackColumns(const LinearCore& core, const pack::WeightsSource& source, int6
                  int64_t end, const Packed& packed) {
   const pack::PanelLayout& layout = core.layout;
   std::fill(packed.sums + begin, packed.sums + end, 0);
-  std::fill(packed.magnitudes + begin, packed.magnitudes + end, 0);
   if (core.scalar()) {
-    pack::AddColumnSums(source, 0, layout.inputs, begin, end, packed.sums, packed.magnitudes);
+    pack::AddColumnSums(source, 0, layout.inputs, begin, end, packed.sums);
     pack::CopyPlain(source, layout.inputs, layout.outputs, begin, end, packed.weights);
   } else {
     pack::PackPanels(layout, source, begin / layout.panel_columns(),
-                     base::CeilDiv(end, layout.panel_columns()), packed.weights, packed.sums,
-                     packed.magnitudes);
+                     base::CeilDiv(end, layout.panel_columns()), packed.weights, packed.sums);
   }
 }
 
@@ -152,15 +145,7 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
     Result<LinearCore> core =
         LinearCore::Create(context, layout, options.weight_zero_points, epilogue, options.linear);
     if (!core.ok()) return core.status();
-    int64_t largest_bias = 0;
-    for (int32_t bias : core->bias_s32) {
-      largest_bias = std::max<int64_t>(largest_bias, std::llabs(bias));
-    }
-    const int64_t most = options.weight_zero_points ? 255 : 128;
-    const bool may_overflow = options.inputs > kLargestMagnitude / most ||
-                              255 * most * options.inputs + largest_bias > 2147483647;
-    auto state =
-        std::make_shared<State>(State{std::move(core).value(), options.layout, may_overflow});
+    auto state = std::make_shared<State>(State{std::move(core).value(), options.layout});
     LinearCore& own = state->core;
     if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
     if (!own.bias_f32.empty()) own.epilogue.bias = Bias(own.bias_f32);
@@ -201,11 +186,8 @@ Status Gemm::Run(const InputMatrix& input, const InputQuantization& quantization
 
   for (int64_t j = 0; j < layout.outputs; ++j) {
     const int32_t zero_point = ValueOf<int32_t>(weights_quantization.zero_points, j, 0);
-    if (state_->may_overflow) {
-      int64_t magnitude = packed.magnitudes[j] + layout.inputs * std::abs(zero_point);
-      if (zero_point != 0 && !CheckMagnitude("weights", j, magnitude, core.BiasS32(j)).ok()) {
-        magnitude = pack::SumMagnitude(source, layout.inputs, j, zero_point);
-      }
+    if (!AlwaysFits(layout.inputs, zero_point, core.BiasS32(j))) {
+      const int64_t magnitude = pack::SumMagnitude(source, layout.inputs, j, zero_point);
       QFORGE_RETURN_IF_ERROR(CheckMagnitude("weights", j, magnitude, core.BiasS32(j)));
     }
     packed.kernel_sums[j] = static_cast<int32_t>(packed.sums[j]);

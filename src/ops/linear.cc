@@ -35,8 +35,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
         LinearCore::Create(context, layout, !matrix.zero_points.empty(), epilogue, options);
     if (!core.ok()) return core.status();
     for (int64_t j = 0; j < layout.products * layout.outputs; ++j) {
-      QFORGE_RETURN_IF_ERROR(CheckMagnitude(
-          "epilogue.bias", j, matrix.magnitudes[static_cast<size_t>(j)], core->BiasS32(j)));
+      QFORGE_RETURN_IF_ERROR(CheckColumn("epilogue.bias", matrix, j, core->BiasS32(j)));
     }
     auto state =
         std::make_shared<State>(State{weights.shared_matrix(), std::move(core).value(), {}, {}});

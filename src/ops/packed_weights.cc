@@ -103,7 +103,6 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
     }
 
     matrix->sums.resize(static_cast<size_t>(columns));
-    matrix->magnitudes.resize(static_cast<size_t>(columns));
     std::vector<int64_t> sums(static_cast<size_t>(outputs));
     const int64_t block = by_row ? inputs : outputs;
     for (int64_t product = 0; product < products; ++product) {
@@ -111,29 +110,24 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
       source.data = weights.data + product * block * weights.stride;
       source.stride = weights.stride;
       source.order = options.layout;
-      int64_t* magnitudes = matrix->magnitudes.data() + product * outputs;
       std::fill(sums.begin(), sums.end(), 0);
       if (*isa == Isa::kScalar) {
-        pack::AddColumnSums(source, 0, inputs, 0, outputs, sums.data(), magnitudes);
+        pack::AddColumnSums(source, 0, inputs, 0, outputs, sums.data());
         pack::CopyPlain(source, inputs, outputs, 0, outputs,
                         matrix->weights.As<int8_t>() + product * inputs * outputs);
       } else {
         pack::PackPanels(layout, source, 0, layout.panels,
-                         matrix->weights.As<int8_t>() + product * layout.product_bytes, sums.data(),
-                         magnitudes);
+                         matrix->weights.As<int8_t>() + product * layout.product_bytes,
+                         sums.data());
       }
+      // A sum that does not fit belongs to a column that is refused below.
       for (int64_t j = 0; j < outputs; ++j) {
-        const size_t column = static_cast<size_t>(product * outputs + j);
-        const int32_t zero_point = any_zero_point ? matrix->zero_points[column] : 0;
-        magnitudes[j] += inputs * std::abs(zero_point);
-        // |B| and the zero-point bound the sum from above; where that is too coarse, it is taken.
-        // The other half of the range is room for a bias, which is not known here.
-        if (zero_point != 0 && magnitudes[j] > kLargestMagnitude / 2) {
-          magnitudes[j] = pack::SumMagnitude(source, inputs, j, zero_point);
-        }
-        QFORGE_RETURN_IF_ERROR(CheckMagnitude("weights", product * outputs + j, magnitudes[j], 0));
-        matrix->sums[column] = static_cast<int32_t>(sums[static_cast<size_t>(j)]);
+        matrix->sums[static_cast<size_t>(product * outputs + j)] =
+            static_cast<int32_t>(sums[static_cast<size_t>(j)]);
       }
+    }
+    for (int64_t j = 0; j < columns; ++j) {
+      QFORGE_RETURN_IF_ERROR(CheckColumn("weights", *matrix, j, 0));
     }
     return PackedWeights(std::move(matrix));
   } catch (const std::bad_alloc&) {

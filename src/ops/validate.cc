@@ -1,5 +1,6 @@
 #include "ops/validate.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
@@ -133,6 +134,19 @@ Status CheckZeroPoints(const char* field, ArrayView<const int32_t> zero_points,
     }
   }
   return Status();
+}
+
+bool AlwaysFits(int64_t inputs, int32_t zero_point, int32_t bias) noexcept {
+  const int64_t largest = std::max(std::abs(-128 - zero_point), std::abs(127 - zero_point));
+  return inputs <= kLargestMagnitude && 255 * largest * inputs + std::llabs(bias) <= 2147483647;
+}
+
+Status CheckColumn(const char* field, const pack::PackedMatrix& matrix, int64_t column,
+                   int32_t bias) noexcept {
+  const int32_t zero_point =
+      matrix.zero_points.empty() ? 0 : matrix.zero_points[static_cast<size_t>(column)];
+  if (AlwaysFits(matrix.layout.inputs, zero_point, bias)) return Status();
+  return CheckMagnitude(field, column, pack::Magnitude(matrix, column), bias);
 }
 
 Status CheckMagnitude(const char* field, int64_t column, int64_t magnitude, int32_t bias) noexcept {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "pack/packed_matrix.h"
 #include "qforge/isa.h"
 #include "qforge/status.h"
 #include "qforge/types.h"
@@ -40,7 +41,13 @@ Status CheckZeroPoint(const char* field, int32_t zero_point, DataType type) noex
 Status CheckZeroPoints(const char* field, ArrayView<const int32_t> zero_points,
                        DataType type) noexcept;
 
+// Whether no accumulator of a column with K inputs can leave int32, whatever its weights are.
+bool AlwaysFits(int64_t inputs, int32_t zero_point, int32_t bias) noexcept;
+
 // No accumulator of this column can leave int32.
+Status CheckColumn(const char* field, const pack::PackedMatrix& matrix, int64_t column,
+                   int32_t bias) noexcept;
+// The same for sum_k |B - b_zero_point| = magnitude.
 Status CheckMagnitude(const char* field, int64_t column, int64_t magnitude, int32_t bias) noexcept;
 
 // The two matrices have no byte in common. Gaps between rows count as bytes of the matrix.

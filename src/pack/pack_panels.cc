@@ -77,7 +77,7 @@ void PackFromRows(const PanelLayout& layout, const WeightsSource& source, int64_
       if (first_column + kAhead >= layout.outputs) break;
       _mm_prefetch(
           reinterpret_cast<const char*>(source.data) + row * source.stride + first_column + kAhead,
-          _MM_HINT_T0);
+          _MM_HINT_T1);
     }
     for (int64_t column = 0; column < width; column += 16) {
       __m128i out[4];
@@ -160,10 +160,10 @@ void PackColumnBlock(const PanelLayout& layout, const WeightsSource& source, int
 }  // namespace
 
 void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
-                int64_t panel_end, int8_t* packed, int64_t* sums, int64_t* absolute_sums) noexcept {
+                int64_t panel_end, int8_t* packed, int64_t* sums) noexcept {
   const auto add_sums = [&](int64_t k_begin, int64_t k_end, int64_t begin, int64_t end) {
     AddColumnSums(source, k_begin, k_end, std::min(layout.outputs, begin),
-                  std::min(layout.outputs, end), sums, absolute_sums);
+                  std::min(layout.outputs, end), sums);
   };
   if (source.order == WeightsLayout::kInputsByOutputs) {
     for (int64_t k = 0; k < layout.inputs; k += kBlockK) {
@@ -193,9 +193,9 @@ void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t 
 namespace qforge::pack {
 
 void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
-                int64_t panel_end, int8_t* packed, int64_t* sums, int64_t* absolute_sums) noexcept {
+                int64_t panel_end, int8_t* packed, int64_t* sums) noexcept {
   AddColumnSums(source, 0, layout.inputs, panel_begin * layout.panel_columns(),
-                std::min(layout.outputs, panel_end * layout.panel_columns()), sums, absolute_sums);
+                std::min(layout.outputs, panel_end * layout.panel_columns()), sums);
   const bool by_row = source.order == WeightsLayout::kInputsByOutputs;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
     const int64_t width = int64_t{layout.VectorsOf(panel)} * layout.vector_columns;

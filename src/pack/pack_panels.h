@@ -17,15 +17,14 @@ struct WeightsSource {
 };
 
 // Fills panels [panel_begin, panel_end) of one product; `packed` is the product's first byte. What
-// lies beyond K and N is filled with zeros. Adds sum_k B[k][j] to sums[j] and sum_k |B[k][j]| to
-// absolute_sums[j] for the columns j of these panels.
+// lies beyond K and N is filled with zeros. Adds sum_k B[k][j] to sums[j] for the columns j of
+// these panels.
 void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
-                int64_t panel_end, int8_t* packed, int64_t* sums, int64_t* absolute_sums) noexcept;
+                int64_t panel_end, int8_t* packed, int64_t* sums) noexcept;
 
 // The sums alone, over a part of the matrix.
 void AddColumnSums(const WeightsSource& source, int64_t k_begin, int64_t k_end,
-                   int64_t column_begin, int64_t column_end, int64_t* sums,
-                   int64_t* absolute_sums) noexcept;
+                   int64_t column_begin, int64_t column_end, int64_t* sums) noexcept;
 
 // sum_k |B[k][column] - zero_point|.
 int64_t SumMagnitude(const WeightsSource& source, int64_t inputs, int64_t column,

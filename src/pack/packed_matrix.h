@@ -19,9 +19,10 @@ struct PackedMatrix {
   std::vector<float> scales;
   std::vector<int32_t> zero_points;  // empty: all 0
   std::vector<int32_t> sums;         // sum_k B
-  // sum_k |B - zero_point|: what decides whether a product can leave int32.
-  std::vector<int64_t> magnitudes;
 };
+
+// sum_k |B[k][column] - zero_point| of column `column` of products * outputs, one by one.
+int64_t Magnitude(const PackedMatrix& matrix, int64_t column) noexcept;
 
 }  // namespace qforge::pack
 

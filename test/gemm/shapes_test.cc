@@ -91,7 +91,7 @@ TEST_F(InputRemainders, UpToTwoHundredInputs) {
   }
 }
 
-// One row through weights that are deep, but fit a cache: they are read in several places at once.
+// One row through deep weights, whose sums several accumulators share.
 TEST_F(InputRemainders, OfDeepVectors) {
   for (const int first : {509, 1021, 2045}) {
     for (int inputs = first; inputs < first + 36; ++inputs) {
