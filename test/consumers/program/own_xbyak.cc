@@ -1,4 +1,5 @@
-// An xbyak of another flavour than qforge's: the same inline functions report errors in another way.
+// An xbyak of another flavour than qforge's: the same inline functions report errors in another
+// way.
 // Were both in one namespace, the linker would keep one definition of each and break the other.
 #define XBYAK_NO_EXCEPTION
 #include <xbyak/xbyak.h>
