@@ -13,7 +13,7 @@
 namespace qforge {
 
 // One value per output channel: s32, added to the accumulators, or f32, in real units, added after
-// scaling. Empty means none. Read when an operation is created, not kept.
+// scaling, each finite. Empty means none. Read when an operation is created, not kept.
 class Bias {
  public:
   Bias() noexcept = default;
@@ -51,8 +51,8 @@ enum class Activation : uint8_t {
 // The type of the result. Made from one of the four structs below it.
 struct Output {
   DataType type = DataType::kF32;
-  float scale = 1.0f;       // u8 and s8 only; finite, > 0
-  int32_t zero_point = 0;   // u8 and s8 only; in the range of the type
+  float scale = 1.0f;       // u8 and s8: finite, > 0; else 1
+  int32_t zero_point = 0;   // u8 and s8: in the range of the type; else 0
   bool accumulate = false;  // s32 only: add to what the matrix holds
 };
 

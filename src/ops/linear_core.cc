@@ -49,6 +49,16 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
       break;
     case DataType::kS32:
     case DataType::kF32:
+      if (output.scale != 1.0f) {
+        return Status::Error(StatusCode::kInvalidArgument, "epilogue.output.scale",
+                             "%g; %s output has none, which is 1",
+                             static_cast<double>(output.scale), DataTypeName(output.type));
+      }
+      if (output.zero_point != 0) {
+        return Status::Error(StatusCode::kInvalidArgument, "epilogue.output.zero_point",
+                             "%d; %s output has none, which is 0", output.zero_point,
+                             DataTypeName(output.type));
+      }
       break;
     default:
       return Status::Error(StatusCode::kInvalidArgument, "epilogue.output.type",

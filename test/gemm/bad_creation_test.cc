@@ -264,6 +264,18 @@ const BadLayer kBadLayers[] = {
        c.epilogue.output = OutputU8{0, 0};
      },
      kRange, "epilogue.output.scale"},
+    {"output_scale_of_f32",
+     [](LayerCall& c) {
+       c.epilogue.output = OutputF32{};
+       c.epilogue.output.scale = 0.5f;
+     },
+     kInvalid, "epilogue.output.scale"},
+    {"output_zero_point_of_s32",
+     [](LayerCall& c) {
+       c.epilogue.output = OutputS32{};
+       c.epilogue.output.zero_point = 1;
+     },
+     kInvalid, "epilogue.output.zero_point"},
     {"output_scale_negative",
      [](LayerCall& c) {
        c.epilogue.output = OutputS8{-1, 0};

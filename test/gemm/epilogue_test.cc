@@ -61,8 +61,8 @@ void PickShape(int64_t index, LinearCase* c) {
   c->rows = shape.rows;
   c->outputs = shape.outputs;
   c->inputs = shape.inputs;
-  c->gap = index % 3;
-  c->guard = index % 2 == 0 ? Guard::kBehind : Guard::kInFront;
+  c->gap = index / 7 % 3;
+  c->guard = index / 21 % 2 == 0 ? Guard::kBehind : Guard::kInFront;
   c->seed = static_cast<uint64_t>(index);
 }
 
