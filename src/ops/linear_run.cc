@@ -102,8 +102,11 @@ int TileRows(const LinearCore& core) {
 
 Status Run::PlanWorkspace() noexcept {
   const RowPreparation& preparation = core_.preparation;
-  const int64_t threads = core_.context.thread_count();
+  const bool sink = request_.sink.function != nullptr;
   block_rows_ = rows_;
+  // Nothing to divide and nothing to prepare: a small product takes little longer than planning.
+  if (pool_ == nullptr && !preparation.needed() && !sink) return Status();
+  const int64_t threads = core_.context.thread_count();
   if (preparation.copies()) {
     // Prepared rows are read soon after they are written: no more than caches hold.
     const int64_t fitting =
@@ -112,7 +115,6 @@ Status Run::PlanWorkspace() noexcept {
     block_rows_ = std::min(rows_, std::max(unit, base::AlignDown(fitting, unit)));
   }
   grid_ = plan::ChooseGrid(ShapeOf(core_, block_rows_), TileRows(core_), static_cast<int>(threads));
-  const bool sink = request_.sink.function != nullptr;
   if (!preparation.needed() && !sink) return Status();
 
   preparation_tasks_ = std::min(base::CeilDiv(block_rows_, kRowsPerPreparation), 4 * threads);
