@@ -196,7 +196,6 @@ void Emitter::DotS16(Vec accumulator, Vec a, Vec b, Vec scratch) {
 void Emitter::ConvertS32ToF32(Vec to, Vec from) { vcvtdq2ps(Full(to), Full(from)); }
 void Emitter::ConvertF32ToS32(Vec to, Vec from) { vcvtps2dq(Full(to), Full(from)); }
 void Emitter::MulF32(Vec to, Vec a, const xb::Operand& b) { vmulps(Full(to), Full(a), b); }
-void Emitter::AddF32(Vec to, Vec a, const xb::Operand& b) { vaddps(Full(to), Full(a), b); }
 void Emitter::MaxF32(Vec to, Vec a, const xb::Operand& b) { vmaxps(Full(to), Full(a), b); }
 void Emitter::MinF32(Vec to, Vec a, const xb::Operand& b) { vminps(Full(to), Full(a), b); }
 void Emitter::FmaF32(Vec to, Vec a, const xb::Operand& b) { vfmadd213ps(Full(to), Full(a), b); }

@@ -59,8 +59,8 @@ class Emitter : public qforge_xbyak::CodeGenerator {
 
   // --- Tails -------------------------------------------------------------------------------
   // Prepares the masks for tails of `lanes` 4-byte elements and `bytes` bytes, once per kernel,
-  // before the first of the verbs below. `scratch` is clobbered. Neither verb touches memory
-  // outside of the elements that it names.
+  // before the first of the verbs below, none of which touches memory outside of the elements that
+  // it names.
   void PrepareTail(int lanes, int bytes);
   void LoadTail32(Vec to, const Address& from);                // the other lanes become 0
   void StoreTail32(const Address& to, Vec from, Vec scratch);  // VEX: scratch is clobbered
@@ -83,7 +83,6 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void ConvertS32ToF32(Vec to, Vec from);
   void ConvertF32ToS32(Vec to, Vec from);  // rounds as MXCSR says
   void MulF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
-  void AddF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   // max(a, b) and min(a, b) give b where either is NaN.
   void MaxF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void MinF32(Vec to, Vec a, const qforge_xbyak::Operand& b);

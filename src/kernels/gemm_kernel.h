@@ -12,7 +12,7 @@
 // The weights stand in panels of `vectors` vectors of columns; a panel is a sequence of groups of
 // consecutive k (4 where the ISA has the u8 x s8 dot product, else 2), and a group holds for each
 // column the bytes of those k. A panel therefore streams through the kernel once per tile,
-// front to back, and no other order was faster on any shape tried.
+// front to back.
 #ifndef QFORGE_KERNELS_GEMM_KERNEL_H_
 #define QFORGE_KERNELS_GEMM_KERNEL_H_
 

@@ -22,6 +22,9 @@ using plan::Range;
 constexpr int64_t kRowsPerPreparation = 64;
 constexpr int64_t kCallbackRows = 48;
 
+// Columns that the portable path takes for a panel.
+constexpr int64_t kScalarPanelColumns = 64;
+
 // One Run: the parts of the workspace, and A as kernels read it.
 class Run {
  public:
@@ -80,7 +83,7 @@ class Run {
 };
 
 int64_t TileBytes(const LinearCore& core) {
-  const int64_t columns = core.scalar() ? 64 : core.layout.panel_columns();
+  const int64_t columns = core.scalar() ? kScalarPanelColumns : core.layout.panel_columns();
   return kCallbackRows * columns * int64_t{sizeof(int32_t)};
 }
 
@@ -88,10 +91,10 @@ plan::ProductShape ShapeOf(const LinearCore& core, int64_t rows) {
   plan::ProductShape shape;
   shape.rows = rows;
   shape.row_bytes = core.layout.inputs;
-  shape.panel_columns = core.scalar() ? 64 : core.layout.panel_columns();
-  shape.panels = core.scalar()
-                     ? base::CeilDiv<int64_t>(core.layout.outputs, 64) * core.layout.products
-                     : core.layout.panels * core.layout.products;
+  shape.panel_columns = core.scalar() ? kScalarPanelColumns : core.layout.panel_columns();
+  shape.panels =
+      core.scalar() ? base::CeilDiv(core.layout.outputs, kScalarPanelColumns) * core.layout.products
+                    : core.layout.panels * core.layout.products;
   return shape;
 }
 
@@ -259,7 +262,7 @@ void Run::MultiplyTask(const Rows& rows, Range range, Range panels, int64_t task
   const pack::PanelLayout& layout = core_.layout;
   if (core_.scalar()) {
     const int64_t columns = layout.outputs * layout.products;
-    const int64_t per_panel = 64;
+    constexpr int64_t per_panel = kScalarPanelColumns;
     MultiplyScalar(rows, range,
                    {std::min(columns, panels.begin * per_panel),
                     panels.end * per_panel >= columns ? columns : panels.end * per_panel},
@@ -455,12 +458,13 @@ void Run::MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t t
   }
   int32_t* tile = reinterpret_cast<int32_t*>(tiles_ + task * TileBytes(core_));
   for (int64_t row = range.begin; row < range.end; row += kCallbackRows) {
-    for (int64_t column = columns.begin; column < columns.end; column += 64) {
+    for (int64_t column = columns.begin; column < columns.end; column += kScalarPanelColumns) {
       const int64_t row_end = std::min(range.end, row + kCallbackRows);
-      const int64_t column_end = std::min(columns.end, column + 64);
+      const int64_t column_end = std::min(columns.end, column + kScalarPanelColumns);
       const int64_t shift = range.begin - block.row_begin;
-      ref::Accumulators(problem, {row - shift, row_end - shift, column, column_end}, tile, 64);
-      HandOver(tile, 64, {row, row_end}, {column, column_end});
+      ref::Accumulators(problem, {row - shift, row_end - shift, column, column_end}, tile,
+                        kScalarPanelColumns);
+      HandOver(tile, kScalarPanelColumns, {row, row_end}, {column, column_end});
     }
   }
 }
