@@ -127,6 +127,8 @@ void Emitter::StoreBytes(const Register& base, int64_t offset, Vec from, int byt
     if (evex()) return vmovdqu32(at(0), bytes == 32 ? xb::Ymm(from.index) : part);
     return vmovdqu(at(0), part);
   }
+  if (bytes == 8) return vmovq(at(0), Low(from));
+  if (bytes == 4) return vmovd(at(0), Low(from));
   if (evex()) {
     if (bytes != tail_bytes_) throw EmissionError("StoreBytes for other bytes than PrepareTail");
     return vmovdqu8(at(0) | kByteMask, Full(from));
@@ -146,6 +148,21 @@ void Emitter::StoreBytes(const Register& base, int64_t offset, Vec from, int byt
     if (piece == 1) vpextrb(at(done), Low(from), 0);
     done += piece;
     if (done < bytes) vpsrldq(Low(from), Low(from), static_cast<uint8_t>(piece));
+  }
+}
+
+void Emitter::ExtractPart(Vec to, Vec from, int index, int part_bytes) {
+  const auto which = static_cast<uint8_t>(index);
+  if (part_bytes == 32 && vector_bytes() == 64) {
+    vextracti64x4(xb::Ymm(to.index), xb::Zmm(from.index), which);
+  } else if (part_bytes != 16) {
+    throw EmissionError("ExtractPart of " + std::to_string(part_bytes) + " bytes");
+  } else if (vector_bytes() == 64) {
+    vextracti32x4(Low(to), xb::Zmm(from.index), which);
+  } else if (evex()) {
+    vextracti32x4(Low(to), xb::Ymm(from.index), which);
+  } else {
+    vextracti128(Low(to), xb::Ymm(from.index), which);
   }
 }
 

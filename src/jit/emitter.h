@@ -66,6 +66,8 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void StoreTail32(const Address& to, Vec from, Vec scratch);  // VEX: scratch is clobbered
   // Stores the first `bytes` (1 to the vector's size) bytes. Clobbers `from`.
   void StoreBytes(const Register& base, int64_t offset, Vec from, int bytes);
+  // The part `index` of `from`, cut into parts of 16 or 32 bytes, in the lowest bytes of `to`.
+  void ExtractPart(Vec to, Vec from, int index, int part_bytes);
   // Loads `count` (1 to lanes()) bytes, each extended to 32 bits.
   void LoadExtendBytes(Vec to, const Register& base, int64_t offset, int count, bool is_signed);
 

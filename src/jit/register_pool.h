@@ -38,6 +38,15 @@ class RegisterPool {
     for (int i = 0; i < n; ++i) registers.push_back(Take());
     return registers;
   }
+  // Takes these registers, which must be free.
+  void Reserve(const std::vector<Vec>& registers) {
+    for (Vec v : registers) {
+      if ((taken_ >> v.index & 1) != 0) {
+        throw EmissionError("vector register " + std::to_string(v.index) + " is taken already");
+      }
+      taken_ |= uint32_t{1} << v.index;
+    }
+  }
   void Release(Vec v) { taken_ &= ~(uint32_t{1} << v.index); }
   void Release(const std::vector<Vec>& registers) {
     for (Vec v : registers) Release(v);

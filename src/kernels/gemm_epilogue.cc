@@ -1,5 +1,7 @@
 #include "kernels/gemm_epilogue.h"
 
+#include <algorithm>
+
 namespace qforge::kernels {
 
 using jit::Address;
@@ -15,9 +17,14 @@ GemmEpilogue::GemmEpilogue(jit::Emitter& emitter, const GemmKernel& kernel,
                            const EpilogueRegisters& registers)
     : e_(emitter), kernel_(kernel), r_(registers) {}
 
-Address GemmEpilogue::Column(ColumnField field, int vector) {
+Address GemmEpilogue::Column(const jit::Register& columns, ColumnField field, int vector) {
   const int slot = vector * ColumnFieldCount(kernel_) + ColumnFieldIndex(kernel_, field);
-  return e_.ptr[r_.columns + slot * e_.vector_bytes()];
+  return e_.ptr[columns + slot * e_.vector_bytes()];
+}
+
+Vec GemmEpilogue::Take() {
+  taken_.push_back(e_.vectors().Take());
+  return taken_.back();
 }
 
 Address GemmEpilogue::Argument(size_t offset) {
@@ -39,30 +46,33 @@ int GemmEpilogue::RowBytes() const {
          DataTypeSize(kernel_.output);
 }
 
+// Bytes of up to four vectors are packed together: those of several rows where a row has fewer, if
+// each still has a 128-bit lane of its own.
+int GemmEpilogue::RowsAtOnce() const {
+  if (!IsByte(kernel_.output) || WholeRowBytes() < 16) return 1;
+  return kernel_.vectors <= 2 ? 4 / kernel_.vectors : 1;
+}
+
 void GemmEpilogue::Prepare() {
   e_.PrepareTail(LanesOf(kernel_.vectors - 1), IsByte(kernel_.output) ? RowBytes() : 0);
 }
 
-void GemmEpilogue::StartPanel() {
+void GemmEpilogue::StartPanel(const jit::Register& columns) {
   if (kernel_.per_row) return;
   const Vec common = e_.vectors().Take();
   const Vec value = e_.vectors().Take();
-  // bias - a_zero_point * offset
   e_.mov(r_.scratch, Argument(offsetof(GemmArguments, input_zero_point)));
   e_.Broadcast32(common, e_.ptr[r_.scratch]);
   for (int v = 0; v < kernel_.vectors; ++v) {
-    const Vec product = e_.vectors().Take();
-    e_.Mul32(product, common, Column(ColumnField::kOffset, v));
-    e_.Load(value, Column(ColumnField::kBias, v));
-    e_.Sub32(value, value, e_.Full(product));
+    e_.Mul32(value, common, Column(columns, ColumnField::kOffset, v));
+    e_.Add32(value, value, Column(columns, ColumnField::kBias, v));
     e_.Store(Argument(offsetof(GemmArguments, panel_start) + Bytes(v)), value);
-    e_.vectors().Release(product);
   }
   if (kernel_.scaled()) {
     e_.mov(r_.scratch, Argument(offsetof(GemmArguments, input_scale)));
     e_.Broadcast32(common, e_.ptr[r_.scratch]);
     for (int v = 0; v < kernel_.vectors; ++v) {
-      e_.MulF32(value, common, Column(ColumnField::kMultiplier, v));
+      e_.MulF32(value, common, Column(columns, ColumnField::kMultiplier, v));
       e_.Store(Argument(offsetof(GemmArguments, panel_multiplier) + Bytes(v)), value);
     }
   }
@@ -70,34 +80,27 @@ void GemmEpilogue::StartPanel() {
   e_.vectors().Release(value);
 }
 
-void GemmEpilogue::Start(const std::vector<Vec>& accumulators) {
+void GemmEpilogue::StartRow(const std::vector<Vec>& row, const jit::Register& columns) {
   for (int v = 0; v < kernel_.vectors; ++v) {
-    const Vec first = accumulators[static_cast<size_t>(v)];
-    e_.Load(first, kernel_.per_row ? Column(ColumnField::kBias, v)
-                                   : Argument(offsetof(GemmArguments, panel_start) + Bytes(v)));
-    for (int row = 1; row < kernel_.rows; ++row) {
-      e_.Move(accumulators[static_cast<size_t>(row * kernel_.vectors + v)], first);
-    }
+    e_.Load(row[static_cast<size_t>(v)],
+            kernel_.per_row ? Column(columns, ColumnField::kBias, v)
+                            : Argument(offsetof(GemmArguments, panel_start) + Bytes(v)));
   }
 }
 
 // Corrections that differ between rows.
 void GemmEpilogue::Correct(Vec accumulator, int row, int vector) {
-  const auto add_product = [&](size_t rows_argument, ColumnField field, bool subtract) {
-    e_.mov(r_.scratch, e_.ptr[r_.arguments + static_cast<int>(rows_argument)]);
+  const auto add_product = [&](size_t rows_argument, ColumnField field) {
+    e_.mov(r_.scratch, Argument(rows_argument));
     e_.Broadcast32(temporary_, e_.ptr[r_.scratch + r_.row_offset + 4 * row]);
-    e_.Mul32(temporary_, temporary_, Column(field, vector));
-    if (subtract) {
-      e_.Sub32(accumulator, accumulator, e_.Full(temporary_));
-    } else {
-      e_.Add32(accumulator, accumulator, e_.Full(temporary_));
-    }
+    e_.Mul32(temporary_, temporary_, Column(r_.columns, field, vector));
+    e_.Add32(accumulator, accumulator, e_.Full(temporary_));
   };
   if (kernel_.per_row) {
-    add_product(offsetof(GemmArguments, input_zero_point), ColumnField::kOffset, true);
+    add_product(offsetof(GemmArguments, input_zero_point), ColumnField::kOffset);
   }
   if (kernel_.weight_zero_points) {
-    add_product(offsetof(GemmArguments, row_terms), ColumnField::kZeroPoint, false);
+    add_product(offsetof(GemmArguments, row_terms), ColumnField::kZeroPoint);
   }
 }
 
@@ -105,14 +108,14 @@ void GemmEpilogue::Scale(Vec accumulator, int row, int vector) {
   e_.ConvertS32ToF32(accumulator, accumulator);
   Vec multiplier = temporary_;
   if (kernel_.per_row) {
-    e_.mov(r_.scratch, e_.ptr[r_.arguments + offsetof(GemmArguments, input_scale)]);
+    e_.mov(r_.scratch, Argument(offsetof(GemmArguments, input_scale)));
     e_.Broadcast32(multiplier, e_.ptr[r_.scratch + r_.row_offset + 4 * row]);
-    e_.MulF32(multiplier, multiplier, Column(ColumnField::kMultiplier, vector));
+    e_.MulF32(multiplier, multiplier, Column(r_.columns, ColumnField::kMultiplier, vector));
   } else {
     multiplier = multipliers_[static_cast<size_t>(vector)];
   }
   if (kernel_.float_bias) {
-    e_.FmaF32(accumulator, multiplier, Column(ColumnField::kFloatBias, vector));
+    e_.FmaF32(accumulator, multiplier, Column(r_.columns, ColumnField::kFloatBias, vector));
   } else {
     e_.MulF32(accumulator, accumulator, e_.Full(multiplier));
   }
@@ -127,55 +130,62 @@ void GemmEpilogue::AddResidual(Vec accumulator, int vector) {
   e_.FmaAddF32(accumulator, temporary_, Constant(offsetof(EpilogueConstants, residual_scale)));
 }
 
-void GemmEpilogue::Store(const std::vector<Vec>& accumulators) {
-  jit::RegisterPool& pool = e_.vectors();
-  const bool bytes = IsByte(kernel_.output);
-  std::vector<Vec> taken;
-  const auto take = [&] {
-    taken.push_back(pool.Take());
-    return taken.back();
-  };
-  temporary_ = take();
-  const bool clamps_in_float = bytes && !kernel_.bounded;
-  if (clamps_in_float) upper_ = take();
+int GemmEpilogue::LeastRegisters() const {
+  const int multipliers = kernel_.scaled() && !kernel_.per_row ? kernel_.vectors : 0;
+  const int upper = IsByte(kernel_.output) && !kernel_.bounded ? 1 : 0;
+  return multipliers + upper + 1;
+}
+
+void GemmEpilogue::LoadMultipliers() {
   multipliers_.clear();
   for (int v = 0; v < kernel_.vectors && kernel_.scaled() && !kernel_.per_row; ++v) {
-    multipliers_.push_back(take());
+    multipliers_.push_back(Take());
     e_.Load(multipliers_.back(), Argument(offsetof(GemmArguments, panel_multiplier) + Bytes(v)));
   }
-  pack_order_ = Vec{};
-  if (bytes && pool.Free() > 0) {
-    pack_order_ = take();
-    e_.Load(pack_order_, e_.PackOrder());
-  }
-  const auto constants = [&] {
-    e_.mov(r_.scratch, e_.ptr[r_.arguments + offsetof(GemmArguments, constants)]);
-  };
-  if (clamps_in_float) {
-    constants();
+}
+
+void GemmEpilogue::Begin() {
+  const bool bytes = IsByte(kernel_.output);
+  temporary_ = Take();
+  if (bytes && !kernel_.bounded) {
+    upper_ = Take();
+    e_.mov(r_.scratch, Argument(offsetof(GemmArguments, constants)));
     e_.Load(upper_, Constant(offsetof(EpilogueConstants, upper)));
   }
-
-  for (int row = 0; row < kernel_.rows; ++row) {
-    const auto begin = accumulators.begin() + row * kernel_.vectors;
-    const std::vector<Vec> vectors(begin, begin + kernel_.vectors);
-    for (int v = 0; v < kernel_.vectors; ++v) {
-      Correct(vectors[static_cast<size_t>(v)], row, v);
-      if (kernel_.scaled()) Scale(vectors[static_cast<size_t>(v)], row, v);
-    }
-    constants();
-    if (kernel_.residual != DataType::kNone) {
-      for (int v = 0; v < kernel_.vectors; ++v) AddResidual(vectors[static_cast<size_t>(v)], v);
-      e_.add(r_.residual, e_.ptr[r_.arguments + offsetof(GemmArguments, residual_stride)]);
-    }
-    if (bytes) {
-      StoreRow8(vectors);
-    } else {
-      StoreRow32(vectors);
-    }
-    e_.add(r_.output, e_.ptr[r_.arguments + offsetof(GemmArguments, output_stride)]);
+  pack_order_ = Vec{};
+  if (bytes && e_.vectors().Free() > 1) {
+    pack_order_ = Take();
+    e_.Load(pack_order_, e_.PackOrder());
   }
-  pool.Release(taken);
+}
+
+void GemmEpilogue::End() {
+  e_.vectors().Release(taken_);
+  taken_.clear();
+}
+
+void GemmEpilogue::StoreRows(const std::vector<std::vector<Vec>>& rows, int first_row) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (int v = 0; v < kernel_.vectors; ++v) {
+      const Vec accumulator = rows[i][static_cast<size_t>(v)];
+      Correct(accumulator, first_row + static_cast<int>(i), v);
+      if (kernel_.scaled()) Scale(accumulator, first_row + static_cast<int>(i), v);
+    }
+  }
+  e_.mov(r_.scratch, Argument(offsetof(GemmArguments, constants)));
+  for (size_t i = 0; i < rows.size() && kernel_.residual != DataType::kNone; ++i) {
+    for (int v = 0; v < kernel_.vectors; ++v) AddResidual(rows[i][static_cast<size_t>(v)], v);
+    e_.add(r_.residual, Argument(offsetof(GemmArguments, residual_stride)));
+  }
+  if (IsByte(kernel_.output)) {
+    StoreRows8(rows);
+  } else {
+    StoreRow32(rows.front());
+  }
+}
+
+void GemmEpilogue::NextOutputRow() {
+  e_.add(r_.output, Argument(offsetof(GemmArguments, output_stride)));
 }
 
 void GemmEpilogue::StoreRow32(const std::vector<Vec>& row) {
@@ -211,39 +221,39 @@ void GemmEpilogue::StoreRow32(const std::vector<Vec>& row) {
       e_.StoreTail32(to, value, temporary_);
     }
   }
+  NextOutputRow();
 }
 
-void GemmEpilogue::StoreRow8(const std::vector<Vec>& row) {
+void GemmEpilogue::StoreRows8(const std::vector<std::vector<Vec>>& rows) {
   // A conversion turns a value of 2^31 and more into INT_MIN, so that the upper bound is applied in
   // float unless such values are known not to come. Too small values and NaN convert to INT_MIN or
   // thereabouts, which the saturating packs turn into the type's lower limit. The other bounds are
   // applied to bytes, four times as many to the instruction, which is the same because rounding is
   // monotone. In min(a, b), b comes through where either is NaN, hence the operands' order.
-  for (Vec value : row) {
+  std::vector<Vec> vectors;
+  for (const std::vector<Vec>& row : rows) vectors.insert(vectors.end(), row.begin(), row.end());
+  for (Vec value : vectors) {
     if (!kernel_.bounded) e_.MinF32(value, upper_, e_.Full(value));
     e_.ConvertF32ToS32(value, value);
   }
-  const auto vector = [&](int v) {
-    return row[static_cast<size_t>(v < kernel_.vectors ? v : kernel_.vectors - 1)];
-  };
-  const Vec low = row[0];
-  const Vec high = vector(2);
+  const auto vector = [&](size_t i) { return vectors[std::min(i, vectors.size() - 1)]; };
+  const Vec low = vectors[0];
+  const Vec high = vectors.size() > 2 ? vectors[2] : low;
   const Address zero_point = Constant(offsetof(EpilogueConstants, zero_point));
-  e_.PackS32ToS16(low, vector(0), vector(1));
+  e_.PackS32ToS16(low, low, vector(1));
   e_.AddSaturateS16(low, low, zero_point);
-  if (kernel_.vectors > 2) {
-    e_.PackS32ToS16(high, vector(2), vector(3));
+  if (vectors.size() > 2) {
+    e_.PackS32ToS16(high, high, vector(3));
     e_.AddSaturateS16(high, high, zero_point);
   }
-  const Vec upper_half = kernel_.vectors > 2 ? high : low;
   const Address lower = Constant(offsetof(EpilogueConstants, lower_byte));
   const Address upper = Constant(offsetof(EpilogueConstants, upper_byte));
   if (kernel_.output == DataType::kU8) {
-    e_.PackS16ToU8(low, low, upper_half);
+    e_.PackS16ToU8(low, low, high);
     if (kernel_.lower_clamp) e_.MaxU8(low, low, lower);
     if (kernel_.upper_clamp) e_.MinU8(low, low, upper);
   } else {
-    e_.PackS16ToS8(low, low, upper_half);
+    e_.PackS16ToS8(low, low, high);
     if (kernel_.lower_clamp) e_.MaxS8(low, low, lower);
     if (kernel_.upper_clamp) e_.MinS8(low, low, upper);
   }
@@ -253,7 +263,16 @@ void GemmEpilogue::StoreRow8(const std::vector<Vec>& row) {
     e_.Load(order, e_.PackOrder());
   }
   e_.Permute32(low, order, low);
-  e_.StoreBytes(r_.output, 0, low, RowBytes());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    Vec part = i + 1 < rows.size() && RowBytes() < WholeRowBytes() ? temporary_ : low;
+    if (i == 0 && part.index != low.index) e_.Move(part, low);
+    if (i > 0) {
+      part = temporary_;
+      e_.ExtractPart(part, low, static_cast<int>(i), WholeRowBytes());
+    }
+    e_.StoreBytes(r_.output, 0, part, RowBytes());
+    NextOutputRow();
+  }
 }
 
 }  // namespace qforge::kernels

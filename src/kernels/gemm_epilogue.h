@@ -10,8 +10,9 @@
 
 namespace qforge::kernels {
 
-// The general registers that an epilogue works with. `output` and `residual` walk down the rows;
-// `row_offset` is 4 times the tile's first row; `scratch` is clobbered.
+// The general registers that an epilogue works with. `columns` points at the values of the panel
+// whose rows are stored; `output` and `residual` walk down the rows; `row_offset` is 4 times the
+// tile's first row; `scratch` is clobbered.
 struct EpilogueRegisters {
   jit::Register arguments;
   jit::Register columns;
@@ -28,32 +29,46 @@ class GemmEpilogue {
   // Once per kernel, before anything else: masks. Clobbers no vector register.
   void Prepare();
 
-  // Once per panel, with no vector register taken: what its tiles have in common goes to the
-  // arguments.
-  void StartPanel();
+  // Once per panel, whose column values are at `columns`: what its tiles have in common goes to the
+  // arguments. Needs two vector registers.
+  void StartPanel(const jit::Register& columns);
 
-  // Before the product: gives the accumulators (by row, then vector) their start, which holds every
-  // correction that is the same in all rows, so that it costs nothing per accumulator.
-  void Start(const std::vector<jit::Vec>& accumulators);
+  // Gives a row's accumulators their start, which holds every correction that is the same in all
+  // rows, so that it costs nothing per accumulator.
+  void StartRow(const std::vector<jit::Vec>& row, const jit::Register& columns);
 
-  // After the product. Only the accumulators may be taken from the emitter's vectors. Advances
-  // `output` and `residual` by the tile's rows.
-  void Store(const std::vector<jit::Vec>& accumulators);
+  // The stages of a tile's end: LoadMultipliers(), after which the next panel may be started;
+  // Begin(), which takes what other registers it needs; StoreRows() for all rows from the first to
+  // the last, at most RowsAtOnce() at a time; End().
+  void LoadMultipliers();
+  void Begin();
+  int RowsAtOnce() const;
+  // Vector registers that LoadMultipliers() and Begin() take at least; of what is left, Begin()
+  // takes no more than all but one.
+  int LeastRegisters() const;
+  // Of the tile's rows, the next `rows.size()`, each a vector per vector of columns. Advances
+  // `output` and `residual` by them.
+  void StoreRows(const std::vector<std::vector<jit::Vec>>& rows, int first_row);
+  void End();
 
  private:
-  jit::Address Column(ColumnField field, int vector);
+  jit::Address Column(const jit::Register& columns, ColumnField field, int vector);
   jit::Address Argument(size_t offset);
   jit::Address Constant(size_t offset);
   // The offset of vector `v` in an array of 4-byte elements.
   size_t Bytes(int v) const { return static_cast<size_t>(v * e_.vector_bytes()); }
   int LanesOf(int vector) const;
+  // Bytes of a row of a whole and of this kernel's panel.
+  int WholeRowBytes() const { return kernel_.vectors * e_.lanes() * DataTypeSize(kernel_.output); }
   int RowBytes() const;
+  jit::Vec Take();
 
   void Correct(jit::Vec accumulator, int row, int vector);
   void Scale(jit::Vec accumulator, int row, int vector);
   void AddResidual(jit::Vec accumulator, int vector);
   void StoreRow32(const std::vector<jit::Vec>& row);
-  void StoreRow8(const std::vector<jit::Vec>& row);
+  void StoreRows8(const std::vector<std::vector<jit::Vec>>& rows);
+  void NextOutputRow();
 
   jit::Emitter& e_;
   const GemmKernel& kernel_;
@@ -62,6 +77,7 @@ class GemmEpilogue {
   jit::Vec upper_;                     // unless bounded
   jit::Vec temporary_;
   jit::Vec pack_order_;  // index < 0: loaded into temporary_ when needed
+  std::vector<jit::Vec> taken_;
 };
 
 }  // namespace qforge::kernels

@@ -1,4 +1,5 @@
 // Emits the loops of the int8 micro-kernel; gemm_epilogue.cc emits what follows the product.
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -27,6 +28,18 @@ constexpr int kDotsPerTurn = 48;
 // more from one turn to the next: with 32 lines a turn, weights stream at half the rate.
 constexpr int kMostBytesPerTurn = 1024;
 
+// Where one tile of rows uses a panel, weights are prefetched so far ahead of their use. Where many
+// do, their last ones prefetch the next panel, each a part: a single tile would have to wait for
+// the third-level cache.
+constexpr int kNearBytes = 1024;
+
+// Groups of the next tile that are computed while the epilogue of a tile waits for its results.
+constexpr int kHeadGroups = 2;
+
+// The walk is over tiles: down the rows of a panel, then to the next panel. Between two products
+// stands one piece of code that ends a tile and begins the next, row by row, so that there are
+// always dot products to issue: an epilogue alone is a chain of conversions and packs as long as
+// the reorder buffer.
 class Generator {
  public:
   Generator(Emitter& emitter, const GemmKernel& kernel)
@@ -36,28 +49,47 @@ class Generator {
         memory_operand_(kernel.rows == 1 && vnni_),
         splits_(Splits()),
         epilogue_(emitter, kernel,
-                  {arguments_, columns_, output_, residual_, row_offset_, scratch_}) {}
+                  {arguments_, columns_, output_, residual_, row_offset_, scratch_}),
+        head_groups_(HeadGroups()) {}
 
   void Generate();
 
  private:
+  enum class Prefetch { kNone, kNear, kNextPanel };
+
   int Splits() const;
   int Unroll() const;
+  int HeadGroups() const;
+  bool fixed() const { return kernel_.fixed_groups != kCountedGroups; }
   int VectorWeightBytes() const { return vnni_ ? e_.vector_bytes() : e_.vector_bytes() / 2; }
   int GroupWeightBytes() const { return kernel_.vectors * VectorWeightBytes(); }
+  // Of the next panel, in each tile that prefetches it.
+  int PrefetchedPerGroup() const { return GroupWeightBytes() / kPrefetchingTiles; }
 
-  void Tile();
-  void PointAtRows();
+  void FirstTile();
+  // Ends a tile and begins the next; behind the last one, goes to `done`.
+  void NextTile(Label& done);
+  void NextPanel();
+  void PointAtTile();
+  // The head of the rows [begin, end), with a register for A.
+  void Head(Vec a, int begin, int end);
+
   Address InputAt(int row, int offset) const;
   void Product();
+  void WholeTurns(Prefetch prefetch);
   // `groups` groups from where the pointers stand, and the pointers behind them.
-  void Groups(int groups);
+  void Groups(int groups, Prefetch prefetch);
+  void Advance(int groups);
   void KTail();
   void Rest();
   // Adds the products of one group: the vectors of weights at the address `weights` and the rows of
   // A that `broadcast(row)` puts into a_.
   template <class Broadcast>
   void Multiply(int split, const RegisterSum& weights, Broadcast&& broadcast);
+  // Accumulators of all parts but the first; they are free from AddSplits() to StartSplits().
+  void StartSplits();
+  void AddSplits();
+  void ReleaseSplit(int split);
 
   Address Argument(size_t offset) const { return e_.ptr[arguments_ + static_cast<int>(offset)]; }
 
@@ -71,7 +103,6 @@ class Generator {
   const Register weights_{Gpr::RSI};
   const Register stride_{Gpr::RDX};
   const Register output_{Gpr::RCX};
-  const Register counter_{Gpr::RAX};
   const Register tiles_{Gpr::RBP};
   const Register row_offset_{Gpr::R12};
   const Register columns_{Gpr::R13};
@@ -79,11 +110,14 @@ class Generator {
   const Register scratch_{Gpr::R15};
   const Register inputs_[4] = {Register(Gpr::R8), Register(Gpr::R9), Register(Gpr::R10),
                                Register(Gpr::R11)};
-  const Register byte_scratch_{Gpr::RBX};  // how far ahead to prefetch, until KTail
+  // During a product, and between two.
+  const Register counter_{Gpr::RAX}, next_columns_{Gpr::RAX};
+  const Register product_scratch_{Gpr::RBX}, next_row_offset_{Gpr::RBX};
 
   const int splits_;
   GemmEpilogue epilogue_;
-  std::vector<std::vector<Vec>> accumulators_;  // by split; then row, vector
+  const int head_groups_;
+  std::vector<std::vector<std::vector<Vec>>> accumulators_;  // by split, row, vector
   std::vector<Vec> b_;
   Vec a_;
   Vec product_;
@@ -99,9 +133,7 @@ int Generator::Splits() const {
   const int needed = memory_operand_ ? 8 : 12;
   int splits = 1;
   while (chains * splits < needed && 2 * chains * splits <= free && splits < 8) splits *= 2;
-  if (kernel_.fixed_groups > 0) {
-    while (splits > kernel_.fixed_groups) splits /= 2;
-  }
+  while (fixed() && splits > 1 && splits > kernel_.fixed_groups) splits /= 2;
   return splits;
 }
 
@@ -114,90 +146,162 @@ int Generator::Unroll() const {
   return unroll;
 }
 
+int Generator::HeadGroups() const {
+  // The head takes weights straight from memory, and one register for A. Loads are two for a dot
+  // product where a panel is one vector wide: more than the epilogue leaves time for.
+  const int registers = splits_ * kernel_.rows * kernel_.vectors + epilogue_.LeastRegisters() + 1;
+  if (!vnni_ || kernel_.vectors == 1 || splits_ > 1) return 0;
+  if (registers > e_.traits().vector_registers) return 0;
+  return fixed() ? std::min(kHeadGroups, kernel_.fixed_groups) : kHeadGroups;
+}
+
 void Generator::Generate() {
-  e_.EnterFrame({tiles_, row_offset_, columns_, residual_, scratch_, byte_scratch_});
+  e_.EnterFrame({tiles_, row_offset_, columns_, residual_, scratch_, product_scratch_});
   epilogue_.Prepare();
   e_.mov(stride_, Argument(offsetof(GemmArguments, input_stride)));
+  for (int split = 0; split < splits_; ++split) {
+    accumulators_.emplace_back();
+    for (int row = 0; row < kernel_.rows; ++row) {
+      accumulators_.back().push_back(e_.vectors().Take(kernel_.vectors));
+    }
+  }
+  for (int split = 1; split < splits_; ++split) ReleaseSplit(split);
+  Label tile, done;
+  FirstTile();
+  e_.L(tile);
+  Product();
+  AddSplits();
+  NextTile(done);
+  e_.jmp(tile, Emitter::T_NEAR);
+  e_.L(done);
+  e_.LeaveFrame();
+}
 
-  Label panel, tile;
-  e_.L(panel);
-  e_.mov(counter_, Argument(offsetof(GemmArguments, input)));
-  e_.mov(Argument(offsetof(GemmArguments, tile_input)), counter_);
+void Generator::FirstTile() {
   e_.mov(columns_, Argument(offsetof(GemmArguments, columns)));
   e_.mov(output_, Argument(offsetof(GemmArguments, output)));
   e_.mov(residual_, Argument(offsetof(GemmArguments, residual)));
   e_.mov(tiles_, Argument(offsetof(GemmArguments, tiles)));
   e_.xor_(row_offset_, row_offset_);
-  epilogue_.StartPanel();
-  e_.L(tile);
-  Tile();
-  e_.imul(counter_, stride_, kernel_.rows);
-  e_.add(Argument(offsetof(GemmArguments, tile_input)), counter_);
-  e_.add(row_offset_, 4 * kernel_.rows);
-  e_.dec(tiles_);
-  e_.jnz(tile, Emitter::T_NEAR);
+  e_.mov(scratch_, Argument(offsetof(GemmArguments, input)));
+  e_.mov(Argument(offsetof(GemmArguments, tile_input)), scratch_);
+  epilogue_.StartPanel(columns_);
+  PointAtTile();
+  for (const std::vector<Vec>& row : accumulators_[0]) epilogue_.StartRow(row, columns_);
+  StartSplits();
+  if (!fixed()) {
+    e_.mov(counter_, Argument(offsetof(GemmArguments, groups)));
+  } else if (head_groups_ > 0) {
+    const Vec a = e_.vectors().Take();
+    Head(a, 0, kernel_.rows);
+    e_.vectors().Release(a);
+    Advance(head_groups_);
+  }
+}
 
-  const int columns = kernel_.vectors * e_.lanes();
-  e_.mov(counter_, Argument(offsetof(GemmArguments, weights_stride)));
-  e_.add(Argument(offsetof(GemmArguments, weights)), counter_);
+void Generator::NextTile(Label& done) {
+  epilogue_.LoadMultipliers();
+  // Where the next tile is. What belongs to the present one stays in registers until its rows have
+  // been stored: columns_, output_, residual_ and row_offset_.
+  Label next_panel, located;
+  e_.dec(tiles_);
+  e_.jz(next_panel);
+  e_.imul(scratch_, stride_, kernel_.rows);
+  e_.add(Argument(offsetof(GemmArguments, tile_input)), scratch_);
+  e_.mov(next_columns_, columns_);
+  e_.lea(next_row_offset_, e_.ptr[row_offset_ + 4 * kernel_.rows]);
+  e_.jmp(located, Emitter::T_NEAR);
+  e_.L(next_panel);
+  NextPanel();
+  e_.L(located);
+  PointAtTile();
+
+  epilogue_.Begin();
+  const Vec a = head_groups_ > 0 ? e_.vectors().Take() : Vec();
+  for (int row = 0; row < kernel_.rows; row += epilogue_.RowsAtOnce()) {
+    const int end = std::min(kernel_.rows, row + epilogue_.RowsAtOnce());
+    epilogue_.StoreRows({accumulators_[0].begin() + row, accumulators_[0].begin() + end}, row);
+    Label was_last;
+    e_.test(tiles_, tiles_);
+    e_.jz(was_last, Emitter::T_NEAR);
+    for (int i = row; i < end; ++i) {
+      epilogue_.StartRow(accumulators_[0][static_cast<size_t>(i)], next_columns_);
+    }
+    if (head_groups_ > 0) Head(a, row, end);
+    e_.L(was_last);
+  }
+  if (head_groups_ > 0) e_.vectors().Release(a);
+  epilogue_.End();
+  e_.test(tiles_, tiles_);
+  e_.jz(done, Emitter::T_NEAR);
+
+  Label same_panel;
+  StartSplits();
+  Advance(head_groups_);
+  e_.mov(columns_, next_columns_);
+  e_.mov(row_offset_, next_row_offset_);
+  e_.test(row_offset_, row_offset_);
+  e_.jnz(same_panel);
+  e_.mov(output_, Argument(offsetof(GemmArguments, output)));
+  e_.mov(residual_, Argument(offsetof(GemmArguments, residual)));
+  e_.L(same_panel);
+  if (!fixed()) {
+    e_.mov(counter_, Argument(offsetof(GemmArguments, groups)));
+    e_.sub(counter_, head_groups_);
+  }
+}
+
+// Leaves tiles_ at 0 where there is none.
+void Generator::NextPanel() {
   const auto advance = [&](size_t argument, int bytes) {
     e_.add(e_.qword[arguments_ + static_cast<int>(argument)], bytes);
   };
+  Label none;
+  e_.mov(scratch_, Argument(offsetof(GemmArguments, weights_stride)));
+  e_.add(Argument(offsetof(GemmArguments, weights)), scratch_);
   advance(offsetof(GemmArguments, columns),
           ColumnFieldCount(kernel_) * kernel_.vectors * e_.vector_bytes());
+  const int columns = kernel_.vectors * e_.lanes();
   advance(offsetof(GemmArguments, output), columns * DataTypeSize(kernel_.output));
   advance(offsetof(GemmArguments, residual), columns);
   e_.dec(e_.qword[arguments_ + offsetof(GemmArguments, panels)]);
-  e_.jnz(panel, Emitter::T_NEAR);
-  e_.LeaveFrame();
+  e_.jz(none, Emitter::T_NEAR);
+  e_.mov(tiles_, Argument(offsetof(GemmArguments, tiles)));
+  e_.mov(scratch_, Argument(offsetof(GemmArguments, input)));
+  e_.mov(Argument(offsetof(GemmArguments, tile_input)), scratch_);
+  e_.mov(next_columns_, Argument(offsetof(GemmArguments, columns)));
+  e_.xor_(next_row_offset_, next_row_offset_);
+  epilogue_.StartPanel(next_columns_);
+  e_.L(none);
 }
 
-void Generator::Tile() {
-  jit::RegisterPool& pool = e_.vectors();
-  accumulators_.clear();
-  for (int split = 0; split < splits_; ++split) {
-    accumulators_.push_back(pool.Take(kernel_.rows * kernel_.vectors));
-  }
-  epilogue_.Start(accumulators_[0]);
-  for (int split = 1; split < splits_; ++split) {
-    for (Vec accumulator : accumulators_[static_cast<size_t>(split)]) e_.Zero(accumulator);
-  }
-
-  a_ = pool.Take();
-  if (!memory_operand_) b_ = pool.Take(kernel_.vectors);
-  if (!vnni_) product_ = pool.Take();
-  PointAtRows();
+void Generator::PointAtTile() {
   e_.mov(weights_, Argument(offsetof(GemmArguments, weights)));
-  if (kernel_.prefetch) {
-    e_.cmp(tiles_, 1);
-    e_.mov(byte_scratch_, Argument(offsetof(GemmArguments, prefetch)));
-    e_.cmove(byte_scratch_, Argument(offsetof(GemmArguments, last_tile_prefetch)));
-  }
-  Product();
-  pool.Release(a_);
-  if (!memory_operand_) pool.Release(b_);
-  if (!vnni_) pool.Release(product_);
-
-  for (int distance = splits_ / 2; distance >= 1; distance /= 2) {
-    for (int split = 0; split < distance; ++split) {
-      for (size_t i = 0; i < accumulators_[0].size(); ++i) {
-        const Vec to = accumulators_[static_cast<size_t>(split)][i];
-        e_.Add32(to, to, e_.Full(accumulators_[static_cast<size_t>(split + distance)][i]));
-      }
-    }
-  }
-  for (int split = 1; split < splits_; ++split) {
-    pool.Release(accumulators_[static_cast<size_t>(split)]);
-  }
-  epilogue_.Store(accumulators_[0]);
-  pool.Release(accumulators_[0]);
-}
-
-void Generator::PointAtRows() {
   e_.mov(inputs_[0], Argument(offsetof(GemmArguments, tile_input)));
   if (kernel_.rows > kRowsPerPointer) e_.lea(scratch_, e_.ptr[stride_ + stride_ * 2]);
   for (int i = 1; i * kRowsPerPointer < kernel_.rows; ++i) {
     e_.lea(inputs_[i], e_.ptr[inputs_[i - 1] + scratch_]);
+  }
+}
+
+void Generator::StartSplits() {
+  for (int split = 1; split < splits_; ++split) {
+    for (const std::vector<Vec>& row : accumulators_[static_cast<size_t>(split)]) {
+      e_.vectors().Reserve(row);
+      for (Vec v : row) e_.Zero(v);
+    }
+  }
+}
+
+void Generator::Head(Vec a, int begin, int end) {
+  for (int row = begin; row < end; ++row) {
+    for (int group = 0; group < head_groups_; ++group) {
+      e_.Broadcast32(a, InputAt(row, group * kGroupBytes));
+      for (int v = 0; v < kernel_.vectors; ++v) {
+        e_.DotU8S8(accumulators_[0][static_cast<size_t>(row)][static_cast<size_t>(v)], a,
+                   e_.ptr[weights_ + group * GroupWeightBytes() + v * VectorWeightBytes()]);
+      }
+    }
   }
 }
 
@@ -214,37 +318,73 @@ Address Generator::InputAt(int row, int offset) const {
 }
 
 void Generator::Product() {
-  if (kernel_.fixed_groups > 0) {
-    Groups(kernel_.fixed_groups);
+  jit::RegisterPool& pool = e_.vectors();
+  a_ = pool.Take();
+  if (!memory_operand_) b_ = pool.Take(kernel_.vectors);
+  if (!vnni_) product_ = pool.Take();
+  if (fixed()) {
+    Groups(kernel_.fixed_groups - head_groups_, Prefetch::kNone);
   } else {
-    const int unroll = Unroll();
-    Label turn, rest;
-    e_.mov(counter_, Argument(offsetof(GemmArguments, groups)));
-    e_.sub(counter_, unroll);
-    e_.jl(rest, Emitter::T_NEAR);
-    e_.align(32);
-    e_.L(turn);
-    Groups(unroll);
-    e_.sub(counter_, unroll);
-    e_.jge(turn, Emitter::T_NEAR);
-    e_.L(rest);
-    e_.add(counter_, unroll);
+    if (kernel_.prefetch) {
+      Label near, done;
+      e_.mov(product_scratch_, Argument(offsetof(GemmArguments, prefetch_tiles)));
+      e_.sub(product_scratch_, tiles_);
+      e_.jl(near, Emitter::T_NEAR);
+      e_.imul(product_scratch_, Argument(offsetof(GemmArguments, groups)));
+      e_.imul(product_scratch_, product_scratch_, PrefetchedPerGroup());
+      e_.add(product_scratch_, weights_);
+      e_.add(product_scratch_, Argument(offsetof(GemmArguments, weights_stride)));
+      WholeTurns(Prefetch::kNextPanel);
+      e_.jmp(done, Emitter::T_NEAR);
+      e_.L(near);
+      WholeTurns(Prefetch::kNear);
+      e_.L(done);
+    } else {
+      WholeTurns(Prefetch::kNone);
+    }
     Rest();
   }
   if (kernel_.k_tail != 0) KTail();
+  pool.Release(a_);
+  if (!memory_operand_) pool.Release(b_);
+  if (!vnni_) pool.Release(product_);
 }
 
-void Generator::Groups(int groups) {
+// As many turns as the groups that are left, and the counter at what then is left.
+void Generator::WholeTurns(Prefetch prefetch) {
+  const int unroll = Unroll();
+  Label turn, rest;
+  e_.sub(counter_, unroll);
+  e_.jl(rest, Emitter::T_NEAR);
+  e_.align(32);
+  e_.L(turn);
+  Groups(unroll, prefetch);
+  e_.sub(counter_, unroll);
+  e_.jge(turn, Emitter::T_NEAR);
+  e_.L(rest);
+  e_.add(counter_, unroll);
+}
+
+void Generator::Groups(int groups, Prefetch prefetch) {
   for (int group = 0; group < groups; ++group) {
     const int offset = group * GroupWeightBytes();
-    if (kernel_.prefetch) {
+    if (prefetch == Prefetch::kNear) {
       for (int line = 0; line < GroupWeightBytes(); line += 64) {
-        e_.prefetcht0(e_.ptr[weights_ + byte_scratch_ + offset + line]);
+        e_.prefetcht0(e_.ptr[weights_ + offset + line + kNearBytes]);
       }
+    } else if (prefetch == Prefetch::kNextPanel) {
+      const int at = group * PrefetchedPerGroup();
+      if (at % 64 < PrefetchedPerGroup()) e_.prefetcht1(e_.ptr[product_scratch_ + at]);
     }
     Multiply(group % splits_, weights_ + offset,
              [&](int row) { e_.Broadcast32(a_, InputAt(row, group * kGroupBytes)); });
   }
+  if (prefetch == Prefetch::kNextPanel) e_.add(product_scratch_, groups * PrefetchedPerGroup());
+  Advance(groups);
+}
+
+void Generator::Advance(int groups) {
+  if (groups == 0) return;
   e_.add(weights_, groups * GroupWeightBytes());
   for (int i = 0; i * kRowsPerPointer < kernel_.rows; ++i) {
     e_.add(inputs_[i], groups * kGroupBytes);
@@ -255,7 +395,7 @@ void Generator::KTail() {
   // The last 1 to 3 bytes of a row, and not a byte behind them; what the register holds beyond them
   // meets weights of zero.
   const qforge_xbyak::Reg32 value = scratch_.cvt32();
-  const qforge_xbyak::Reg32 last = byte_scratch_.cvt32();
+  const qforge_xbyak::Reg32 last = product_scratch_.cvt32();
   Multiply(0, weights_, [&](int row) {
     if (kernel_.k_tail == 1) {
       Address byte = InputAt(row, 0);
@@ -278,7 +418,7 @@ void Generator::Rest() {
   e_.test(counter_, counter_);
   e_.jz(done, Emitter::T_NEAR);
   e_.L(turn);
-  Groups(1);
+  Groups(1, Prefetch::kNone);
   e_.dec(counter_);
   e_.jnz(turn, Emitter::T_NEAR);
   e_.L(done);
@@ -294,8 +434,8 @@ void Generator::Multiply(int split, const RegisterSum& weights_at, Broadcast&& b
   for (int row = 0; row < kernel_.rows; ++row) {
     broadcast(row);
     for (int v = 0; v < kernel_.vectors; ++v) {
-      const Vec accumulator =
-          accumulators_[static_cast<size_t>(split)][static_cast<size_t>(row * kernel_.vectors + v)];
+      const Vec accumulator = accumulators_[static_cast<size_t>(split)][static_cast<size_t>(row)]
+                                           [static_cast<size_t>(v)];
       if (memory_operand_) {
         e_.DotU8S8(accumulator, a_, weights(v));
       } else if (vnni_) {
@@ -305,6 +445,27 @@ void Generator::Multiply(int split, const RegisterSum& weights_at, Broadcast&& b
       }
     }
   }
+}
+
+void Generator::ReleaseSplit(int split) {
+  for (const auto& row : accumulators_[static_cast<size_t>(split)]) e_.vectors().Release(row);
+}
+
+void Generator::AddSplits() {
+  for (int distance = splits_ / 2; distance >= 1; distance /= 2) {
+    for (int split = 0; split < distance; ++split) {
+      for (int row = 0; row < kernel_.rows; ++row) {
+        for (int v = 0; v < kernel_.vectors; ++v) {
+          const auto at = [&](int from) {
+            return accumulators_[static_cast<size_t>(from)][static_cast<size_t>(row)]
+                                [static_cast<size_t>(v)];
+          };
+          e_.Add32(at(split), at(split), e_.Full(at(split + distance)));
+        }
+      }
+    }
+  }
+  for (int split = 1; split < splits_; ++split) ReleaseSplit(split);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ std::string GemmKernel::Name() const {
   name += "_" + std::to_string(rows) + "x" + std::to_string(vectors);
   if (tail_lanes != 0) name += "_tail" + std::to_string(tail_lanes);
   if (k_tail != 0) name += "_ktail" + std::to_string(k_tail);
-  if (fixed_groups != 0) name += "_groups" + std::to_string(fixed_groups);
+  if (fixed_groups != kCountedGroups) name += "_groups" + std::to_string(fixed_groups);
   if (prefetch) name += "_prefetch";
   name += std::string("_") + DataTypeName(output);
   if (accumulate) name += "_accumulate";

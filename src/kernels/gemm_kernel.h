@@ -27,15 +27,21 @@
 
 namespace qforge::kernels {
 
+constexpr int kCountedGroups = -1;
+// Beyond so many groups a loop costs nothing that unrolling would save.
+constexpr int kMostFixedGroups = 16;
+
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct GemmKernel {
   Isa isa = Isa::kAvx512Vnni;
-  int rows = 1;           // of a tile
-  int vectors = 1;        // of a panel
-  int tail_lanes = 0;     // columns in the panel's last vector; 0: all
-  int k_tail = 0;         // k beyond the last whole group, only where A is read as it is (VNNI)
-  int fixed_groups = 0;   // > 0: so many groups, unrolled without a loop
-  bool prefetch = false;  // of weights, as far ahead as the arguments say
+  int rows = 1;        // of a tile
+  int vectors = 1;     // of a panel
+  int tail_lanes = 0;  // columns in the panel's last vector; 0: all
+  int k_tail = 0;      // k beyond the last whole group, only where A is read as it is (VNNI)
+  // So many whole groups, unrolled without a loop; kCountedGroups: as many as the arguments say,
+  // which are more than kMostFixedGroups.
+  int fixed_groups = kCountedGroups;
+  bool prefetch = false;  // of weights
 
   DataType output = DataType::kU8;
   bool accumulate = false;  // kS32: add to C
@@ -80,7 +86,7 @@ struct alignas(64) EpilogueConstants {
 // Per-column values stand interleaved by vector: for each vector of a panel one vector of each
 // field that the kernel uses, in the order of this enumeration.
 enum class ColumnField : int {
-  kOffset,      // s32: sum_k B, which a_zero_point multiplies
+  kOffset,      // s32: -sum_k B, which a_zero_point multiplies
   kBias,        // s32
   kMultiplier,  // f32: b_scale / y_scale; only if scaled()
   kFloatBias,   // f32: bias / y_scale; only if float_bias
@@ -105,9 +111,10 @@ struct alignas(64) GemmArguments {
   const void* residual;             // as output
   int64_t residual_stride;          // bytes
   const EpilogueConstants* constants;
-  // How many bytes ahead of their use weights are prefetched, in the last tile and in those before.
-  int64_t last_tile_prefetch;
-  int64_t prefetch;
+  // kernel.prefetch: the last tiles of a panel prefetch the next panel, tile t, counted down to 1,
+  // the part prefetch_tiles - t of kPrefetchingTiles. Other tiles, for which that is below 0,
+  // prefetch weights a little ahead of their use.
+  int64_t prefetch_tiles;
   int64_t tiles;   // >= 1
   int64_t panels;  // >= 1
   // Used by the kernel itself.
@@ -116,6 +123,9 @@ struct alignas(64) GemmArguments {
   alignas(64) int32_t panel_start[64];
   float panel_multiplier[64];
 };
+
+// How many tiles share the prefetching of a panel.
+constexpr int kPrefetchingTiles = 4;
 
 using GemmFunction = void(GemmArguments*);
 

@@ -173,9 +173,6 @@ void ResolveBounds(const Epilogue& epilogue, kernels::GemmKernel* kernel,
   std::fill_n(constants->zero_point, 32, static_cast<int16_t>(output.zero_point));
 }
 
-// Whole groups that kernels count; beyond so many the loop costs nothing that unrolling would save.
-constexpr int64_t kMostFixedGroups = 16;
-
 Result<kernels::GemmFunction*> ResolveKernel(const kernels::GemmKernel& kernel) {
   const Result<const jit::Kernel*> published = kernels::GetGemmKernel(kernel);
   if (!published.ok()) return published.status();
@@ -243,7 +240,7 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
     kernel.k_tail = static_cast<int>(layout.inputs % layout.group_size);
   }
   const int64_t groups = layout.k_groups - (kernel.k_tail != 0 ? 1 : 0);
-  if (groups <= kMostFixedGroups) kernel.fixed_groups = static_cast<int>(groups);
+  if (groups <= kernels::kMostFixedGroups) kernel.fixed_groups = static_cast<int>(groups);
   kernel.prefetch = plan::ShouldPrefetch(layout.bytes(), cpu::Host().l2.bytes);
   ResolveBounds(epilogue, &kernel, &core.constants);
   const float y_scale = IsByte(epilogue.output.type) ? epilogue.output.scale : 1.0f;
@@ -306,7 +303,7 @@ void LinearCore::FillColumns(const int32_t* sums, const float* scales, const int
       std::byte* vector = columns + vector_index * fields * lanes * 4;
       const int64_t lane = j % lanes;
       const int32_t zero_point = zero_points == nullptr ? 0 : zero_points[column];
-      put(at(vector, ColumnField::kOffset, lane), sums[column]);
+      put(at(vector, ColumnField::kOffset, lane), -sums[column]);
       put(at(vector, ColumnField::kBias, lane), BiasS32(column));
       if (kernel.scaled())
         put(at(vector, ColumnField::kMultiplier, lane), scales[column] / y_scale);

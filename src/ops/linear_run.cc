@@ -316,10 +316,10 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   arguments.residual_stride = 0;
   arguments.panels = panels.end - panels.begin;
   if (core_.kernel.prefetch) {
-    const plan::PrefetchDistance distance = plan::ChoosePrefetchDistance(
-        (range.end - range.begin) / kernels.max_rows, layout.panel_bytes, cpu::Host().l2.bytes);
-    arguments.prefetch = distance.first_tiles;
-    arguments.last_tile_prefetch = distance.last_tile;
+    const bool next_panel =
+        (range.end - range.begin) / kernels.max_rows >= kernels::kPrefetchingTiles &&
+        plan::HoldsTwoPanels(layout.panel_bytes, cpu::Host().l2.bytes);
+    arguments.prefetch_tiles = next_panel ? kernels::kPrefetchingTiles : 0;
   }
 
   const int64_t column = product * layout.outputs + first_column;
@@ -399,6 +399,7 @@ void Run::CallKernels(const KernelSet& kernels, kernels::GemmArguments& argument
     lower.input_zero_point += upper_rows;
   }
   if (lower.row_terms != nullptr) lower.row_terms += upper_rows;
+  upper.prefetch_tiles -= split.others;  // which come behind its own
   upper.tiles = split.taller;
   lower.tiles = split.others;
   for (int64_t panel = 0; panel < arguments.panels; ++panel) {

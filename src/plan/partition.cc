@@ -72,13 +72,6 @@ bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes) {
   return weight_bytes > l2_bytes + l2_bytes / 2;
 }
 
-PrefetchDistance ChoosePrefetchDistance(int64_t tiles, int64_t panel_bytes, int64_t l2_bytes) {
-  // Near, for weights that are used soon. Where many tiles share a panel, the last of them has the
-  // time to bring the whole next one near, if both fit beside A.
-  constexpr int64_t kNear = 1024;
-  constexpr int64_t kManyTiles = 4;
-  const bool next_panel = tiles >= kManyTiles && panel_bytes <= l2_bytes / 3;
-  return {kNear, next_panel ? panel_bytes : kNear};
-}
+bool HoldsTwoPanels(int64_t panel_bytes, int64_t l2_bytes) { return panel_bytes <= l2_bytes / 3; }
 
 }  // namespace qforge::plan

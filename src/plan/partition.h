@@ -39,12 +39,8 @@ int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_byte
 // Whether kernels prefetch weights of `weight_bytes`.
 bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes);
 
-// How many bytes ahead of their use, in all tiles of rows of a panel but the last, and in the last.
-struct PrefetchDistance {
-  int64_t first_tiles = 0;
-  int64_t last_tile = 0;
-};
-PrefetchDistance ChoosePrefetchDistance(int64_t tiles, int64_t panel_bytes, int64_t l2_bytes);
+// Whether a panel fits into the second-level cache beside the next one and A.
+bool HoldsTwoPanels(int64_t panel_bytes, int64_t l2_bytes);
 
 }  // namespace qforge::plan
 

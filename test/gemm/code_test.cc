@@ -119,11 +119,11 @@ TEST_P(EmittedCode, EveryEpilogueOnTheLargestTiles) {
 
 TEST_P(EmittedCode, WaysThroughTheWeights) {
   ForEachTile([&](GemmKernel kernel) {
-    for (const int groups : {1, 2, 9, 16}) {
+    for (const int groups : {0, 1, 2, 9, kernels::kMostFixedGroups}) {
       kernel.fixed_groups = groups;
       ASSERT_GT(InspectGemm(kernel), 0);
     }
-    kernel.fixed_groups = 0;
+    kernel.fixed_groups = kernels::kCountedGroups;
     kernel.prefetch = true;
     ASSERT_GT(InspectGemm(kernel), 0);
   });
