@@ -3,12 +3,16 @@
 #define QFORGE_QFORGE_H_
 
 #include "qforge/context.h"
+#include "qforge/embedding_bag.h"
+#include "qforge/embedding_table.h"
 #include "qforge/epilogue.h"
 #include "qforge/gemm.h"
+#include "qforge/half.h"
 #include "qforge/isa.h"
 #include "qforge/linear.h"
 #include "qforge/packed_weights.h"
 #include "qforge/quantization.h"
+#include "qforge/row_layout.h"
 #include "qforge/status.h"
 #include "qforge/types.h"
 #include "qforge/views.h"

@@ -18,6 +18,7 @@ enum class StatusCode : unsigned char {
   kUnsupported,        // valid, but this build, CPU or packed weight cannot do it
   kResourceExhausted,  // memory, executable memory, or a system limit
   kDataCorrupted,      // a checksum does not match
+  kCancelled,          // the caller asked to stop
   kInternal,           // a bug in qforge; please report the message
 };
 

@@ -37,12 +37,14 @@
 
 #include <cstdint>
 
+#include "qforge/half.h"
+
 #pragma GCC visibility push(default)
 namespace qforge {
 
-enum class DataType : uint8_t { kNone, kU8, kS8, kS32, kF32 };
+enum class DataType : uint8_t { kNone, kU8, kS8, kS32, kF32, kF16, kBF16 };
 
-// "none", "u8", "s8", "s32", "f32".
+// "none", "u8", "s8", "s32", "f32", "f16", "bf16".
 const char* DataTypeName(DataType type) noexcept;
 
 // Bytes of one element; 0 for kNone.
@@ -51,6 +53,9 @@ constexpr int DataTypeSize(DataType type) {
     case DataType::kU8:
     case DataType::kS8:
       return 1;
+    case DataType::kF16:
+    case DataType::kBF16:
+      return 2;
     case DataType::kS32:
     case DataType::kF32:
       return 4;
@@ -78,6 +83,14 @@ struct DataTypeOf<int32_t> {
 template <>
 struct DataTypeOf<float> {
   static constexpr DataType kValue = DataType::kF32;
+};
+template <>
+struct DataTypeOf<Half> {
+  static constexpr DataType kValue = DataType::kF16;
+};
+template <>
+struct DataTypeOf<BFloat16> {
+  static constexpr DataType kValue = DataType::kBF16;
 };
 
 }  // namespace qforge

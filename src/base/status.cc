@@ -21,6 +21,8 @@ const char* StatusCodeName(StatusCode code) noexcept {
       return "RESOURCE_EXHAUSTED";
     case StatusCode::kDataCorrupted:
       return "DATA_CORRUPTED";
+    case StatusCode::kCancelled:
+      return "CANCELLED";
     case StatusCode::kInternal:
       return "INTERNAL";
   }

@@ -14,6 +14,10 @@ const char* DataTypeName(DataType type) noexcept {
       return "s32";
     case DataType::kF32:
       return "f32";
+    case DataType::kF16:
+      return "f16";
+    case DataType::kBF16:
+      return "bf16";
   }
   return "unknown";
 }

@@ -1,0 +1,143 @@
+// Pooled look-up in embedding tables.
+//
+// Numerics. A bag is a run of positions p in the indices. For each column on its own, from acc =
+// +0, over the positions of the bag in order, in binary32, each operation rounded to nearest even:
+//
+//                                   unweighted                      with a weight w
+//   f32, f16, bf16, e4m3, e5m2      acc = acc + x                   acc = fma(w, x, acc)
+//   u4, u2, codebook4, twotier4     acc = acc + x                   acc = acc + w * x
+//   u8                              acc = fma(q, scale, acc)        acc = fma(q, w * scale, acc)
+//                                   b = b + bias                    b = fma(w, bias, b)
+//
+// and for u8, at the end of the bag, acc = acc + b. x is what qforge/row_layout.h says, rounded
+// once. A mean is acc * (1 / float(n)) for the n positions of the bag, pruned rows included; an
+// empty bag gives +0. Then the result is rounded to the output's type. Without pooling, each
+// position gives a row of the output: x, or w * x. Every ISA and number of threads gives the same
+// bits; only which NaN comes out of several is not specified.
+#ifndef QFORGE_EMBEDDING_BAG_H_
+#define QFORGE_EMBEDDING_BAG_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "qforge/context.h"
+#include "qforge/embedding_table.h"
+#include "qforge/status.h"
+#include "qforge/views.h"
+
+#pragma GCC visibility push(default)
+namespace qforge {
+
+enum class Pooling : uint8_t { kSum, kMean, kNone };
+
+enum class BagWeights : uint8_t {
+  kNone,
+  kPerPosition,    // weights[p]: as many as indices
+  kPerBagPosition  // weights[p - the bag's first p]: at least as many as the longest bag has
+};
+
+// What the last dimension of a bag's description means.
+enum class BagBounds : uint8_t {
+  kOffsets,        // bags + 1 values: bag b is [offsets[b], offsets[b + 1])
+  kOffsetsNoLast,  // bags values: the last bag ends with the indices
+  kLengths,        // bags values: they add up to the number of indices
+};
+
+// Integers of 32 or 64 bits. Made from anything with data() and size(), or a pointer and a size.
+class IndexView {
+ public:
+  constexpr IndexView() noexcept = default;
+  constexpr IndexView(const int32_t* data, int64_t size) noexcept
+      : data_(data), size_(size), bytes_(4) {}
+  constexpr IndexView(const int64_t* data, int64_t size) noexcept
+      : data_(data), size_(size), bytes_(8) {}
+  template <class Container, class Element = std::remove_const_t<std::remove_pointer_t<
+                                 decltype(std::declval<const Container&>().data())>>>
+  constexpr IndexView(const Container& container) noexcept
+      : IndexView(container.data(), static_cast<int64_t>(container.size())) {}
+
+  constexpr const void* data() const noexcept { return data_; }
+  constexpr int64_t size() const noexcept { return size_; }
+  constexpr int element_bytes() const noexcept { return bytes_; }  // 4 or 8
+  int64_t operator[](int64_t i) const noexcept {
+    return bytes_ == 4 ? static_cast<const int32_t*>(data_)[i]
+                       : static_cast<const int64_t*>(data_)[i];
+  }
+
+ private:
+  const void* data_ = nullptr;
+  int64_t size_ = 0;
+  int bytes_ = 8;
+};
+
+struct EmbeddingBagOptions {
+  Pooling pooling = Pooling::kSum;
+  BagWeights weights = BagWeights::kNone;
+  BagBounds bounds = BagBounds::kOffsets;  // ignored without pooling
+  // kF32, kF16 or kBF16. Without pooling and weights also kU8: the bytes of the row as they are
+  // stored, RowBytes() of them.
+  DataType output = DataType::kF32;
+  // A table with rows pruned away: indices are looked up in this array of the unpruned number of
+  // rows first, which gives the row in the table, or -1 for a row that adds nothing (without
+  // pooling: a row of zeros). Borrowed; must outlive the operation. Empty: none. Its entries are
+  // checked at creation, against the table.
+  ArrayView<const int32_t> row_map = {};
+  // How many positions ahead rows are prefetched; 0: not at all; -1: the library chooses.
+  int prefetch_distance = -1;
+  // The caller has checked that indices and bounds are valid: Run does not, and reads anywhere
+  // where they are not.
+  bool trusted = false;
+};
+
+// What changes per call.
+struct BagInput {
+  IndexView indices;
+  IndexView bounds;                // empty without pooling
+  ArrayView<const float> weights;  // as options.weights says
+};
+
+// Creation validates and emits; Run validates what changes per call. Immutable: any number of
+// threads may Run one EmbeddingBag at the same time. Run takes no lock and, once a thread has run a
+// call of the size, allocates nothing.
+class EmbeddingBag {
+ public:
+  static Result<EmbeddingBag> Create(const Context& context, const EmbeddingTable& table,
+                                     const EmbeddingBagOptions& options = {}) noexcept;
+
+  // `output` is bags x dimension; without pooling, indices x dimension (kU8: indices x RowBytes()).
+  // An index out of range, bounds that decrease, run past the end or do not add up: kOutOfRange,
+  // with bag, position and value in the message. On an error nothing is written.
+  Status Run(const BagInput& input, const OutputMatrix& output) const noexcept;
+
+  // Many look-ups in one parallel region, cut into parts of equal work. `outputs` may be columns of
+  // one matrix. The first error in order comes back, with "bags[i]" in front of its field, and
+  // nothing is written anywhere.
+  static Status RunAll(const Context& context, ArrayView<const EmbeddingBag> bags,
+                       ArrayView<const BagInput> inputs,
+                       ArrayView<const OutputMatrix> outputs) noexcept;
+
+  // What was chosen and why. Empty when memory runs out.
+  std::string Describe() const noexcept;
+
+ private:
+  struct State;
+  explicit EmbeddingBag(std::shared_ptr<const State> state) noexcept : state_(std::move(state)) {}
+  std::shared_ptr<const State> state_;
+};
+
+// For a pruned table: the rows of the table that `indices` are mapped to, without those that are
+// pruned, and the bounds (offsets with the last one) of the bags that are left. `kept_positions`,
+// where given, takes the position that each kept index had. Outputs are of the size of their inputs
+// (offsets: bags + 1); `*count` is how many indices are left. For callers that look up elsewhere.
+Status CompactIndices(const IndexView& indices, const IndexView& offsets,
+                      ArrayView<const int32_t> row_map, ArrayView<int64_t> kept_indices,
+                      ArrayView<int64_t> kept_offsets, ArrayView<int64_t> kept_positions,
+                      int64_t* count) noexcept;
+
+}  // namespace qforge
+#pragma GCC visibility pop
+
+#endif  // QFORGE_EMBEDDING_BAG_H_

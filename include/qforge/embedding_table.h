@@ -1,0 +1,126 @@
+// A table of embedding rows, in any format of qforge/row_layout.h.
+#ifndef QFORGE_EMBEDDING_TABLE_H_
+#define QFORGE_EMBEDDING_TABLE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "qforge/context.h"
+#include "qforge/row_layout.h"
+#include "qforge/status.h"
+#include "qforge/views.h"
+
+#pragma GCC visibility push(default)
+namespace qforge {
+
+namespace pack {
+struct EmbeddingTableData;
+}
+
+// How the parameters of a row are found.
+enum class RangeSearch : uint8_t {
+  // u8, u4, u2: the smallest and largest value of the row.
+  kMinMax,
+  // u8, u4, u2: the range around 0 that holds the row.
+  kSymmetric,
+  // u8, u4, u2: shrinks the range from the side that loses less, as long as the loss, with scale
+  // and bias rounded as they will be stored, has a chance to fall (arXiv 1911.02079, section 3).
+  // Never worse than kMinMax on any row.
+  kGreedy,
+  // u8, u4, u2: the best range whose ends are bounds of a histogram of the row.
+  kHistogram,
+  // codebook4, twotier4: centres by k-means.
+  kKMeans,
+};
+
+// "minmax", "symmetric", "greedy", "histogram", "kmeans".
+const char* RangeSearchName(RangeSearch search) noexcept;
+
+struct TableQuantizationOptions {
+  RowFormat format = RowFormat::kU8;
+  // f32, f16, bf16, e4m3 and e5m2 need none: their values are rounded to nearest even, for e4m3 and
+  // e5m2 within the finite range. Codebooks take kKMeans; kMinMax stands for it there.
+  RangeSearch method = RangeSearch::kMinMax;
+  DataType parameters = DataType::kNone;  // as in RowLayout
+  ParameterPlace place = ParameterPlace::kLast;
+  int64_t stride = 0;
+  int exponent_bias = 0;
+
+  // kGreedy: the range shrinks in steps of 1 / bins of its width, until the part `shrink` of it is
+  // left over. kHistogram: the number of bins. 2 to 10,000; shrink in [0, 1).
+  int bins = 200;
+  float shrink = 0.16f;
+  int iterations = 20;     // kKMeans: at most so many rounds, 1 to 1,000
+  int64_t clusters = 256;  // twotier4: codebooks, 1 to 65,536
+  uint64_t seed = 1;       // kKMeans: of the first centres
+
+  // Called now and then, from one thread at a time, with the number of rows that are done. Where it
+  // returns false, quantisation stops with kCancelled.
+  bool (*progress)(void* argument, int64_t rows_done, int64_t rows) noexcept = nullptr;
+  void* progress_argument = nullptr;
+};
+
+// A handle; copies share the data. Everything but UpdateRow() is safe to call from any number of
+// threads at the same time.
+class EmbeddingTable {
+ public:
+  // Uses `rows` rows at `data` where they are; they must outlive the table and what is made from
+  // it, and a change to them shows. twotier4 alone: `codebooks` is clusters x 16, borrowed as well;
+  // no row may name another one (checked by the look-up, not here).
+  static Result<EmbeddingTable> Borrow(const void* data, int64_t rows, const RowLayout& layout,
+                                       ArrayView<const Half> codebooks = {}) noexcept;
+  // The same, with a copy of rows and codebooks.
+  static Result<EmbeddingTable> Copy(const void* data, int64_t rows, const RowLayout& layout,
+                                     ArrayView<const Half> codebooks = {}) noexcept;
+
+  // Quantises `rows`, f32 or f16, N x dimension. Values that are not finite count as the largest
+  // finite ones, NaN as 0. Deterministic: the same bytes on every ISA and for any number of
+  // threads.
+  static Result<EmbeddingTable> Quantize(const Context& context, const InputMatrix& rows,
+                                         const TableQuantizationOptions& options) noexcept;
+
+  // The file form: a header with version and checksums, then codebooks and rows as they are in
+  // memory. Map() reads rows from the file as they are used; it verifies header and sizes, and all
+  // rows where `verify` is true. kDataCorrupted where something does not match.
+  Status Save(const std::string& path) const noexcept;
+  static Result<EmbeddingTable> Load(const std::string& path) noexcept;
+  static Result<EmbeddingTable> Map(const std::string& path, bool verify = false) noexcept;
+
+  int64_t rows() const noexcept;
+  int64_t dimension() const noexcept;
+  const RowLayout& layout() const noexcept;  // with stride and parameters filled in
+  int64_t bytes() const noexcept;            // of rows and codebooks
+  const void* row(int64_t index) const noexcept;
+  ArrayView<const Half> codebooks() const noexcept;
+  // One line: format, size, place. Empty when memory runs out.
+  std::string Describe() const noexcept;
+
+  // Rows [first, first + output.rows) as the definition of the format says; `output` is f32.
+  Status Dequantize(int64_t first, const OutputMatrix& output) const noexcept;
+
+  // The normalised L2 loss against `original`, f32 or f16, of the table's shape: the mean over rows
+  // of |x - q(x)| / |x|, where rows of zeros count as 0 or, if they come back otherwise, as 1.
+  Result<double> Loss(const Context& context, const InputMatrix& original) const noexcept;
+
+  // Writes `values` to a row of a table that Copy(), Quantize() or Load() made, of the formats u8,
+  // u4, u2, f16 and bf16. u8, u4, u2: scale and bias from the smallest and largest value, and
+  // q = floor((x - min) / scale + u) with u uniform in [0, 1), which makes the expected value x
+  // (arXiv 2010.11305); f16 and bf16: to one of the two neighbours, likewise. The same `seed` and
+  // row give the same bytes. Not safe together with anything else on the same table.
+  Status UpdateRow(int64_t index, ArrayView<const float> values, uint64_t seed) noexcept;
+
+  // For the library's own operations.
+  const pack::EmbeddingTableData& table() const noexcept { return *table_; }
+  const std::shared_ptr<pack::EmbeddingTableData>& shared_table() const noexcept { return table_; }
+
+ private:
+  explicit EmbeddingTable(std::shared_ptr<pack::EmbeddingTableData> table) noexcept
+      : table_(std::move(table)) {}
+  std::shared_ptr<pack::EmbeddingTableData> table_;
+};
+
+}  // namespace qforge
+#pragma GCC visibility pop
+
+#endif  // QFORGE_EMBEDDING_TABLE_H_

@@ -1,0 +1,3 @@
+#include "kernels/embedding_kernel.h"
+
+namespace qforge::kernels {}  // namespace qforge::kernels

@@ -1,0 +1,76 @@
+// The kernels of embedding look-up: pooling or gathering rows of one format and dimension.
+//
+// Contract. Called as void(const EmbeddingArguments*), a kernel writes the output's rows [begin,
+// end), bags or, without pooling, positions, and exactly dimension elements of each. It reads of
+// each row of the table that it is told to exactly RowBytes(), of the indices those in
+// [starts[begin], starts[end]) (without pooling [begin, end)), and beyond them, for prefetching,
+// none at or behind index_end. Nothing is checked: rows out of the table are read where indices say
+// so. No alignment is required. Results are those of qforge/embedding_bag.h, bit for bit, provided
+// that MXCSR holds its default. Kernels keep no state.
+#ifndef QFORGE_KERNELS_EMBEDDING_KERNEL_H_
+#define QFORGE_KERNELS_EMBEDDING_KERNEL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "jit/kernel_cache.h"
+#include "qforge/embedding_bag.h"
+#include "qforge/isa.h"
+#include "qforge/row_layout.h"
+#include "qforge/status.h"
+
+namespace qforge::kernels {
+
+// Everything that changes the bytes of a kernel, and nothing that does not.
+struct EmbeddingKernel {
+  Isa isa = Isa::kAvx512;  // not kScalar; VNNI variants give the code of the ISA below them
+  RowFormat format = RowFormat::kF32;
+  int64_t dimension = 1;
+  DataType parameters = DataType::kNone;  // u8: kF32 or kF16
+  ParameterPlace place = ParameterPlace::kLast;
+  int exponent_bias = 0;  // e4m3, e5m2
+  Pooling pooling = Pooling::kSum;
+  BagWeights weights = BagWeights::kNone;
+  int index_bytes = 8;  // 4 or 8
+  bool mapped = false;  // through row_map
+  bool prefetch = false;
+  DataType output = DataType::kF32;  // kF32, kF16, kBF16
+
+  // Unique among kernels with different bytes; fit for a symbol and a file name.
+  std::string Name() const;
+};
+
+struct EmbeddingArguments {
+  const std::byte* rows;
+  int64_t row_stride;  // bytes
+  const void* indices;
+  const int64_t* starts;  // positions where bags start, and where the last one ends
+  int64_t begin;
+  int64_t end;
+  int64_t index_end;          // no index is read at or behind this position; > 0
+  int64_t prefetch_distance;  // positions; only if kernel.prefetch
+  const float* weights;
+  const int32_t* row_map;
+  const Half* codebooks;
+  void* output;           // row 0 of the whole output
+  int64_t output_stride;  // bytes
+};
+
+using EmbeddingFunction = void(const EmbeddingArguments*);
+
+// The code of a kernel, for inspection and publication.
+Result<jit::CodeBytes> EmitEmbeddingKernel(const EmbeddingKernel& kernel) noexcept;
+
+// The published kernel, emitted at the first request.
+Result<const jit::Kernel*> GetEmbeddingKernel(const EmbeddingKernel& kernel) noexcept;
+
+// Whether all of `count` indices of 4 or 8 bytes lie in [0, rows): the pass that comes before a
+// look-up. 1 or 0.
+using CheckIndicesFunction = int64_t(const void* indices, int64_t count, int64_t rows);
+Result<jit::CodeBytes> EmitCheckIndices(Isa isa, int index_bytes) noexcept;
+Result<const jit::Kernel*> GetCheckIndices(Isa isa, int index_bytes) noexcept;
+
+}  // namespace qforge::kernels
+
+#endif  // QFORGE_KERNELS_EMBEDDING_KERNEL_H_

@@ -1,0 +1,32 @@
+// What an EmbeddingTable holds.
+#ifndef QFORGE_PACK_EMBEDDING_TABLE_DATA_H_
+#define QFORGE_PACK_EMBEDDING_TABLE_DATA_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/aligned_buffer.h"
+#include "qforge/half.h"
+#include "qforge/row_layout.h"
+
+namespace qforge::pack {
+
+struct EmbeddingTableData {
+  RowLayout layout;  // valid, with stride, parameters and exponent_bias filled in
+  int64_t rows = 0;
+  const std::byte* data = nullptr;  // rows * stride bytes, of which the last stride may be short
+  const Half* codebooks = nullptr;
+  int64_t clusters = 0;
+
+  // What keeps the bytes alive: nothing where they are borrowed.
+  base::AlignedBuffer own_rows;
+  base::AlignedBuffer own_codebooks;
+  std::shared_ptr<const void> mapping;
+
+  bool writable() const { return own_rows.data() != nullptr; }
+};
+
+}  // namespace qforge::pack
+
+#endif  // QFORGE_PACK_EMBEDDING_TABLE_DATA_H_
