@@ -2,22 +2,16 @@
 //
 // A row holds `dimension` values x[0], x[1], ... . Little-endian; values begin at the lowest bits:
 //
-//   format       payload                              parameters                    x[j]
-//   f32, f16,    the values                           none                          the value
-//   bf16
-//   u8           a byte each                          scale, bias: f32 or f16       fma(q, scale,
-//   bias) u4           4 bits each, x[0] in the low half    scale, bias: f16              fma(q,
-//   scale, bias)
-//                of byte 0
-//   u2           2 bits each, x[0] lowest in byte 0   scale, bias: f16              fma(q, scale,
-//   bias) codebook4    as u4                                16 centres: f16               centre[q]
-//   twotier4     as u4                                the row's codebook: u16       codebook[q],
-//   one of
-//                                                                                   the table's, 16
-//                                                                                   f16 centres
-//                                                                                   each
-//   e4m3, e5m2   a byte each: sign, exponent,         none                          see below
-//                mantissa
+//   format          payload                   parameters                 x[j]
+//   f32, f16, bf16  the values                none                       the value
+//   u8              1 byte each               scale, bias: f32 or f16    fma(q, scale, bias)
+//   u4              4 bits each               scale, bias: f16           fma(q, scale, bias)
+//   u2              2 bits each               scale, bias: f16           fma(q, scale, bias)
+//   codebook4       4 bits each               16 centres: f16            centre[q]
+//   twotier4        4 bits each               number of codebook: u16    codebook[q]
+//   e4m3, e5m2      1 byte each               none                       see below
+//
+// The codebooks of twotier4 belong to the table: 16 f16 centres each.
 //
 // Parameters follow the payload or precede it (ParameterPlace), without padding; unused bits of the
 // payload's last byte are written as 0 and ignored. u8 with f32 parameters behind, and u4 and u2,
