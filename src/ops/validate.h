@@ -69,6 +69,11 @@ inline InputMatrix AsInput(const OutputMatrix& matrix) noexcept {
   return input;
 }
 
+// `size` bytes at `data`, for CheckNoOverlap.
+inline InputMatrix AsBytes(const void* data, int64_t size) noexcept {
+  return InputMatrix(static_cast<const uint8_t*>(data), 1, size);
+}
+
 }  // namespace qforge
 
 #endif  // QFORGE_OPS_VALIDATE_H_

@@ -19,9 +19,8 @@ float LoadHalf(const std::byte* at) noexcept { return ToFloat(Load<Half>(at)); }
 float FromE4M3(int byte, int exponent_bias) noexcept {
   const int exponent = byte >> 3 & 0xF;
   const float mantissa = static_cast<float>(byte & 7) / 8.0f;
-  const float magnitude = exponent == 0
-                              ? std::ldexp(mantissa, 1 - exponent_bias)
-                              : std::ldexp(1.0f + mantissa, exponent - exponent_bias);
+  const float magnitude = exponent == 0 ? std::ldexp(mantissa, 1 - exponent_bias)
+                                        : std::ldexp(1.0f + mantissa, exponent - exponent_bias);
   return (byte & 0x80) != 0 ? -magnitude : magnitude;
 }
 
