@@ -242,8 +242,9 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   if (!core.preparation.copies()) {
     kernel.k_tail = static_cast<int>(layout.inputs % layout.group_size);
   }
-  const int64_t groups = layout.k_groups - (kernel.k_tail != 0 ? 1 : 0);
-  if (groups <= kMostFixedGroups) kernel.fixed_groups = static_cast<int>(groups);
+  if (core.kernel_groups() <= kMostFixedGroups) {
+    kernel.fixed_groups = static_cast<int>(core.kernel_groups());
+  }
   kernel.prefetch = plan::ShouldPrefetch(layout.bytes(), cpu::Host().l2.bytes);
   ResolveBounds(epilogue, &kernel, &core.constants);
   const float y_scale = IsByte(epilogue.output.type) ? epilogue.output.scale : 1.0f;
