@@ -147,6 +147,7 @@ Status Run::PlanWorkspace() noexcept {
 Status Run::Execute() noexcept {
   if (rows_ == 0 || core_.layout.outputs == 0) return Status();
   QFORGE_RETURN_IF_ERROR(PlanWorkspace());
+  const base::FloatEnvironment environment;  // of this thread; tasks on others have theirs
   if (core_.options.scaling == InputScaling::kDynamicPerTensor) FindRange();
   bounded_ = core_.Bounded(quantization_->scale, weights_.largest_multiplier);
   kernel_zero_point_ = core_.preparation.KernelZeroPoint(quantization_->zero_point);
@@ -229,7 +230,6 @@ Run::Rows Run::Prepare(Range block) noexcept {
 void Run::Multiply(const Rows& rows, Range block) noexcept {
   const plan::ProductShape shape = ShapeOf(core_, block.end - block.begin);
   if (grid_.tasks() == 1) {
-    base::FloatEnvironment environment;
     MultiplyTask(rows, block, {0, shape.panels}, 0);
     return;
   }
