@@ -18,16 +18,16 @@ constexpr int64_t kPreparedBytes = 4096;
 // Gaps between rows beyond which a call is not plainly valid: so small that no offset overflows.
 constexpr uint64_t kLargestGap = uint64_t{1} << 32;
 
-// The largest scale of A that is LinearCore::Bounded(), 0 if none is. Bounded() falls with the
-// scale, and floats > 0 are ordered as their bits are.
-float LargestBoundedScale(const LinearCore& core, float largest_multiplier) {
+// The bits of the largest scale of A that is LinearCore::Bounded(), 0 if none is. What is bounded
+// stays so with a smaller scale, and floats > 0 are ordered as their bits are.
+uint32_t LargestBoundedScale(const LinearCore& core, float largest_multiplier) {
   uint32_t bounded = 0;
   uint32_t unbounded = std::bit_cast<uint32_t>(std::numeric_limits<float>::infinity());
   while (unbounded - bounded > 1) {
     const uint32_t middle = bounded + (unbounded - bounded) / 2;
     (core.Bounded(std::bit_cast<float>(middle), largest_multiplier) ? bounded : unbounded) = middle;
   }
-  return std::bit_cast<float>(bounded);
+  return bounded;
 }
 
 int64_t MostRows(const LinearCore& core) {
@@ -182,7 +182,7 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
   arguments.constants = &core_->constants;
   arguments.tiles = 1;
 
-  const bool bounded = quantization.scale <= largest_bounded_scale_;
+  const bool bounded = std::bit_cast<uint32_t>(quantization.scale) <= largest_bounded_scale_;
   const auto call = [&](const KernelSet& kernels, int64_t panels) {
     arguments.panels = panels;
     (bounded ? kernels.bounded : kernels.any)[rows - 1](&arguments);

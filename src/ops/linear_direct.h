@@ -61,7 +61,7 @@ class LinearDirect {
   int64_t groups_ = 0;
   const void* weights_ = nullptr;
   const void* columns_ = nullptr;
-  float largest_bounded_scale_ = 0.0f;
+  uint32_t largest_bounded_scale_ = 0;  // its bits
 };
 
 }  // namespace qforge
