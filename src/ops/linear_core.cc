@@ -239,9 +239,7 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   kernel.weight_zero_points = any_weight_zero_point;
   kernel.residual = epilogue.residual.type;
   if (core.scalar()) return core;
-  if (!core.preparation.copies()) {
-    kernel.k_tail = static_cast<int>(layout.inputs % layout.group_size);
-  }
+  kernel.k_tail = static_cast<int>(core.preparation.segment_elements() % layout.group_size);
   if (core.kernel_groups() <= kMostFixedGroups) {
     kernel.fixed_groups = static_cast<int>(core.kernel_groups());
   }
