@@ -8,11 +8,17 @@
 #include "base/float_environment.h"
 #include "ops/validate.h"
 #include "plan/partition.h"
+#include "plan/row_tiles.h"
 
 namespace qforge {
 namespace {
 
-// On the stack, which may be that of a small thread.
+// Weights of so few bytes stay in the first-level cache from one height of tiles to the next; a
+// product with more of them takes so long beyond one tile that planning does not show.
+constexpr int64_t kFewWeightBytes = 16384;
+constexpr int64_t kMostRows = 64;
+
+// Of prepared rows, on the stack, which may be that of a small thread.
 constexpr int64_t kPreparedBytes = 4096;
 
 // Gaps between rows beyond which a call is not plainly valid: so small that no offset overflows.
@@ -37,7 +43,7 @@ int64_t MostRows(const LinearCore& core) {
       core.options.scaling == InputScaling::kDynamicPerTensor) {
     return 0;
   }
-  int64_t most = TileRows(core);
+  int64_t most = core.layout.bytes() <= kFewWeightBytes ? kMostRows : TileRows(core);
   if (preparation.copies()) {
     const int64_t room = std::max<int64_t>(0, kPreparedBytes - preparation.scratch_bytes());
     most = std::min(most, room / std::max<int64_t>(1, preparation.row_bytes()));
@@ -79,6 +85,7 @@ LinearDirect::LinearDirect(const LinearCore& core, const RunWeights& weights)
   if (core.options.input == DataType::kS8) quantized_input_ = DataType::kS8;
   scaling_ = core.options.scaling;
   prepares_ = core.preparation.needed();
+  tile_rows_ = TileRows(core);
   last_panel_ = core.odd_last_panel();
   full_panels_ = layout.panels - (last_panel_ ? 1 : 0);
   groups_ = core.kernel_groups();
@@ -140,18 +147,23 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
 
   const base::FloatEnvironment environment;
   const RowPreparation& preparation = core_->preparation;
-  kernels::GemmArguments arguments;
-  arguments.input = input.data;
-  arguments.input_stride = input.stride * input_.element_bytes;
-  const bool per_row = scaling_ == InputScaling::kPerRow;
   const int32_t zero_point = preparation.KernelZeroPoint(quantization.zero_point);
-  arguments.input_scale = per_row ? quantization.row_scales.data() : &quantization.scale;
-  arguments.input_zero_point = per_row ? quantization.row_zero_points.data() : &zero_point;
+  Rows a;
+  a.data = static_cast<const std::byte*>(input.data);
+  a.stride = input.stride * input_.element_bytes;
+  if (scaling_ == InputScaling::kPerRow) {
+    a.scales = quantization.row_scales.data();
+    a.zero_points = quantization.row_zero_points.data();
+  } else {
+    a.scales = &quantization.scale;
+    a.zero_points = &zero_point;
+  }
 
   alignas(64) std::byte prepared[kPreparedBytes];
-  float scales[KernelSet::kMostRows];
-  int32_t zero_points[KernelSet::kMostRows];
-  int32_t row_terms[KernelSet::kMostRows];
+  float scales[kMostRows];
+  int32_t zero_points[kMostRows];
+  int32_t row_terms[kMostRows];
+  a.terms = row_terms;
   if (prepares_) {
     RowPreparation::Target target;
     target.rows = prepared;
@@ -161,36 +173,55 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
     target.scratch = prepared + kPreparedBytes - preparation.scratch_bytes();
     preparation.PrepareRows(input, quantization, 0, rows, 0, target);
     if (preparation.copies()) {
-      arguments.input = prepared;
-      arguments.input_stride = preparation.row_bytes();
+      a.data = prepared;
+      a.stride = preparation.row_bytes();
     }
     if (preparation.parameters_per_row()) {
-      arguments.input_scale = scales;
-      arguments.input_zero_point = zero_points;
+      a.scales = scales;
+      a.zero_points = zero_points;
     }
   }
-  arguments.row_terms = row_terms;
 
+  const bool bounded = std::bit_cast<uint32_t>(quantization.scale) <= largest_bounded_scale_;
+  const plan::RowTiles split = plan::SplitRows(rows, tile_rows_);
+  const int64_t taller_rows = split.taller * (split.height + 1);
+  if (split.taller != 0) {
+    MultiplyTiles(a, 0, split.taller, split.height + 1, bounded, output, residual);
+  }
+  MultiplyTiles(a, taller_rows, split.others, split.height, bounded, output, residual);
+  return true;
+}
+
+void LinearDirect::MultiplyTiles(const Rows& a, int64_t row, int64_t tiles, int height,
+                                 bool bounded, const OutputMatrix& output,
+                                 const InputMatrix& residual) const {
+  const int64_t parameters = core_->kernel.per_row ? row : 0;
+  kernels::GemmArguments arguments;
+  arguments.input = a.data + row * a.stride;
+  arguments.input_stride = a.stride;
   arguments.weights = weights_;
   arguments.weights_stride = core_->layout.panel_bytes;
   arguments.groups = groups_;
-  arguments.output = output.data;
   arguments.output_stride = output.stride * output_.element_bytes;
+  arguments.output = static_cast<std::byte*>(output.data) + row * arguments.output_stride;
   arguments.columns = columns_;
-  arguments.residual = residual.data;
+  arguments.input_scale = a.scales + parameters;
+  arguments.input_zero_point = a.zero_points + parameters;
+  arguments.row_terms = a.terms + row;
+  arguments.residual = nullptr;
   arguments.residual_stride = residual.stride;
+  if (residual_.type != DataType::kNone) {
+    arguments.residual = static_cast<const std::byte*>(residual.data) + row * residual.stride;
+  }
   arguments.constants = &core_->constants;
-  arguments.tiles = 1;
-
-  const bool bounded = std::bit_cast<uint32_t>(quantization.scale) <= largest_bounded_scale_;
+  arguments.tiles = tiles;
   const auto call = [&](const KernelSet& kernels, int64_t panels) {
     arguments.panels = panels;
-    (bounded ? kernels.bounded : kernels.any)[rows - 1](&arguments);
+    (bounded ? kernels.bounded : kernels.any)[height - 1](&arguments);
   };
   if (full_panels_ != 0) call(core_->full_panels, full_panels_);
   // The kernel has left the arguments pointing behind the full panels.
   if (last_panel_) call(core_->last_panel, 1);
-  return true;
 }
 
 }  // namespace qforge

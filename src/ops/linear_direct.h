@@ -12,7 +12,7 @@
 namespace qforge {
 
 // Everything that a Run of few rows needs, worked out when the operation is created: one task, one
-// tile of rows, one or two kernels, rows of A that are prepared, if at all, on the stack.
+// tile of rows (some, if weights are few), rows of A that are prepared, if at all, on the stack.
 class LinearDirect {
  public:
   // Declines every call.
@@ -48,6 +48,18 @@ class LinearDirect {
                     const OutputMatrix& output, const InputMatrix& residual) const;
   bool PlainlyValid(int64_t rows, const InputQuantization& quantization) const;
 
+  // A as kernels read it.
+  struct Rows {
+    const std::byte* data;
+    int64_t stride;       // bytes
+    const float* scales;  // one, or one per row, as zero_points
+    const int32_t* zero_points;
+    const int32_t* terms;
+  };
+  // `tiles` tiles of `height` rows each, from `row` on, by all panels.
+  void MultiplyTiles(const Rows& a, int64_t row, int64_t tiles, int height, bool bounded,
+                     const OutputMatrix& output, const InputMatrix& residual) const;
+
   const LinearCore* core_ = nullptr;
   int64_t most_rows_ = 0;  // 0: no call is taken
   Form input_;
@@ -56,6 +68,7 @@ class LinearDirect {
   DataType quantized_input_ = DataType::kU8;
   InputScaling scaling_ = InputScaling::kPerTensor;
   bool prepares_ = false;
+  int tile_rows_ = 0;
   bool last_panel_ = false;  // there is one with kernels of its own
   int64_t full_panels_ = 0;
   int64_t groups_ = 0;
