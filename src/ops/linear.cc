@@ -42,8 +42,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
     for (int64_t j = 0; j < layout.products * layout.outputs; ++j) {
       QFORGE_RETURN_IF_ERROR(CheckColumn("epilogue.bias", matrix, j, core->BiasS32(j)));
     }
-    auto state =
-        std::make_shared<State>(weights.shared_matrix(), std::move(core).value());
+    auto state = std::make_shared<State>(weights.shared_matrix(), std::move(core).value());
     LinearCore& own = state->core;
     // The epilogue's bias is kept here, not by the caller.
     if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);

@@ -173,8 +173,7 @@ void RowPreparation::TransposeRows(const InputMatrix& input, int64_t first, Batc
   batch->stride = columns();
 }
 
-void RowPreparation::FindParameters(const Batch& batch, float* scales,
-                                    int32_t* zero_points) const {
+void RowPreparation::FindParameters(const Batch& batch, float* scales, int32_t* zero_points) const {
   const float* values = reinterpret_cast<const float*>(batch.values);
   for (int64_t row = 0; row < batch.rows; ++row) {
     float min = std::numeric_limits<float>::infinity();

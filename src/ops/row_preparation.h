@@ -82,8 +82,7 @@ class RowPreparation {
   int64_t columns() const { return inputs_ * products_; }
   void TransposeRows(const InputMatrix& input, int64_t first, Batch* batch, std::byte* to) const;
   void FindParameters(const Batch& batch, float* scales, int32_t* zero_points) const;
-  void Quantize(const Batch& batch, const QuantizationParameters& parameters,
-                std::byte* to) const;
+  void Quantize(const Batch& batch, const QuantizationParameters& parameters, std::byte* to) const;
   void FindRowTerms(const Batch& batch, int32_t zero_point, int32_t* terms, int64_t stride) const;
   void Widen(const Batch& batch, std::byte* to) const;
   void FlipSign(const Batch& batch, std::byte* to) const;

@@ -242,16 +242,20 @@ TEST_F(PreparedInputs, OfManyBlocks) {
   }
 }
 
-// Rows without gaps are prepared many at a time, others one by one; blocks and tasks cut in between.
+// Rows without gaps are prepared many at a time, others one by one; blocks and tasks cut in
+// between.
 TEST_F(PreparedInputs, OfManyShortRows) {
   struct Source {
     DataType input;
     InputScaling scaling;
   };
   constexpr Source kSources[] = {
-      {DataType::kU8, InputScaling::kPerTensor},  {DataType::kU8, InputScaling::kPerRow},
-      {DataType::kS8, InputScaling::kPerTensor},  {DataType::kS8, InputScaling::kPerRow},
-      {DataType::kF32, InputScaling::kPerTensor}, {DataType::kF32, InputScaling::kPerRow},
+      {DataType::kU8, InputScaling::kPerTensor},
+      {DataType::kU8, InputScaling::kPerRow},
+      {DataType::kS8, InputScaling::kPerTensor},
+      {DataType::kS8, InputScaling::kPerRow},
+      {DataType::kF32, InputScaling::kPerTensor},
+      {DataType::kF32, InputScaling::kPerRow},
       {DataType::kF32, InputScaling::kDynamicPerTensor},
       {DataType::kF32, InputScaling::kDynamicPerRow},
   };

@@ -1,5 +1,6 @@
-// Products of one tile of rows, or of some where weights are few, take a way of their own (ops/linear_direct.h). It has
-// to give the results, and the errors, of the way that all others take.
+// Products of one tile of rows, or of some where weights are few, take a way of their own
+// (ops/linear_direct.h). It has to give the results, and the errors, of the way that all others
+// take.
 #include <gtest/gtest.h>
 #include <xmmintrin.h>
 
@@ -143,8 +144,7 @@ class Spoiler {
     const int64_t outputs = c_.outputs;
     call.input = InputMatrix(static_cast<uint8_t*>(Place()), c_.rows, c_.inputs, Stride(c_.inputs));
     if (c_.transposed_input) {
-      call.input =
-          InputMatrix(static_cast<uint8_t*>(Place()), c_.inputs, c_.rows, Stride(c_.rows));
+      call.input = InputMatrix(static_cast<uint8_t*>(Place()), c_.inputs, c_.rows, Stride(c_.rows));
     }
     call.input.type = c_.input;
     call.output = OutputMatrix(static_cast<uint8_t*>(Place()), c_.rows, outputs, Stride(outputs));
@@ -188,8 +188,8 @@ class Spoiler {
   void Spoil(AnyMatrixView<kConst>& matrix) {
     constexpr std::array kTypes = {DataType::kNone, DataType::kU8, DataType::kS8, DataType::kS32,
                                    DataType::kF32};
-    const std::array<int64_t, 9> sizes = {0,  1, -1,       matrix.cols - 1, matrix.cols + 1, kHuge,
-                                          -5, 7, int64_t{1} << 61};
+    const std::array<int64_t, 9> sizes = {0,     1,  -1, matrix.cols - 1, matrix.cols + 1,
+                                          kHuge, -5, 7,  int64_t{1} << 61};
     switch (random_.Next() % 6) {
       case 0:
         matrix.data = nullptr;
@@ -218,7 +218,7 @@ class Spoiler {
   void Spoil(Call& call) {
     constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    constexpr std::array kScales = {0.0f,     -0.0f,    -1.0f, kNan,  kInfinity, 1e-45f, 1.1e-38f,
+    constexpr std::array kScales = {0.0f,     -0.0f,    -1.0f, kNan,  kInfinity,  1e-45f, 1.1e-38f,
                                     1.2e-38f, 3.0e-20f, 1e8f,  3e20f, -kInfinity, -1e-45f};
     constexpr std::array kZeroPoints = {-129, -128, -127, -1, 0, 127, 128, 255, 256, 1 << 30};
     InputQuantization& quantization = call.quantization;
