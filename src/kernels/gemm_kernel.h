@@ -3,11 +3,11 @@
 //
 // Contract. Called as void(GemmArguments*), it computes `panels` panels of columns, and in each
 // `tiles` tiles of rows below each other. It reads of each row of A exactly the
-// bytes of K, or, widened to 16 bits, `groups` groups of 4 bytes; of the packed weights exactly its panels;
-// writes exactly the columns of C that exist. Afterwards weights, columns, output and residual
-// point behind the panels, and `panels` is 0: to go on, a caller sets it again. No alignment is
-// required of A, C or the residual. The integer result is exact modulo 2^32; the float stages are
-// those of qforge/types.h, bit for bit, provided that MXCSR holds its default.
+// bytes of K, or, widened to 16 bits, `groups` groups of 4 bytes; of the packed weights exactly its
+// panels; writes exactly the columns of C that exist. Afterwards weights, columns, output and
+// residual point behind the panels, and `panels` is 0: to go on, a caller sets it again. No
+// alignment is required of A, C or the residual. The integer result is exact modulo 2^32; the float
+// stages are those of qforge/types.h, bit for bit, provided that MXCSR holds its default.
 //
 // The weights stand in panels of `vectors` vectors of columns; a panel is a sequence of groups of
 // consecutive k (4 where the ISA has the u8 x s8 dot product, else 2), and a group holds for each
