@@ -26,13 +26,10 @@ qforge::QuantizationParameters ChooseActivationParameters(const Samples& samples
 }  // namespace
 
 Int8Mlp::Int8Mlp(const qforge::Context& context, const MlpLayers& layers, bool relu_last,
-                 qforge::InputScaling input_scaling, const Samples& samples, int64_t max_rows)
-    : input_scaling_(input_scaling) {
+                 qforge::InputScaling input_scaling, const Samples& samples, int64_t max_rows) {
   Int8Input input = {.type = qforge::DataType::kF32, .scaling = input_scaling, .parameters = {}};
   if (input_scaling == qforge::InputScaling::kPerTensor) {
-    input.type = qforge::DataType::kU8;
-    input.parameters = input_parameters_ = ChooseActivationParameters(samples);
-    quantized_input_.resize(max_rows * layers.front().inputs);
+    input.parameters = ChooseActivationParameters(samples);
   }
 
   // The fp32 model's activations, layer by layer, give the ranges of the u8 ones.
@@ -59,13 +56,6 @@ Int8Mlp::Int8Mlp(const qforge::Context& context, const MlpLayers& layers, bool r
 
 void Int8Mlp::Run(const MatrixView<const float>& input, const MatrixView<float>& output) {
   qforge::InputMatrix x = input;
-  if (input_scaling_ == qforge::InputScaling::kPerTensor) {
-    // All rows in one go: the layer would quantise its f32 input row by row, and rows are short.
-    const MatrixView<uint8_t> quantized(quantized_input_.data(), input.rows, input.cols);
-    Check(qforge::Quantize(Values(input), input_parameters_,
-                           {quantized.data, quantized.rows * quantized.cols}));
-    x = quantized;
-  }
   for (size_t i = 0; i < hidden_.size(); ++i) {
     const MatrixView<uint8_t> y(hidden_[i].data(), input.rows, layers_[i].outputs());
     layers_[i].Run(x, y);

@@ -30,9 +30,6 @@ class Int8Mlp : public Mlp {
   int64_t weight_bytes() const override;
 
  private:
-  qforge::InputScaling input_scaling_;
-  qforge::QuantizationParameters input_parameters_;  // kPerTensor only
-  AlignedVector<uint8_t> quantized_input_;           // likewise
   std::vector<Int8Linear> layers_;
   std::vector<AlignedVector<uint8_t>> hidden_;  // outputs of all layers but the last
 };

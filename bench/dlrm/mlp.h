@@ -12,8 +12,8 @@ class Mlp {
  public:
   virtual ~Mlp() = default;
 
-  // `output` row i is the result for `input` row i; at most the rows that the chain was made for,
-  // and no gaps between the rows of `input`. Uses scratch memory of the object: one call at a time.
+  // `output` row i is the result for `input` row i; at most the rows that the chain was made for.
+  // Uses scratch memory of the object: one call at a time.
   virtual void Run(const qforge::MatrixView<const float>& input,
                    const qforge::MatrixView<float>& output) = 0;
 

@@ -2,12 +2,12 @@
 // registers from the first product to the stored output.
 //
 // Contract. Called as void(GemmArguments*), it computes `panels` panels of columns, and in each
-// `tiles` tiles of rows below each other. It reads of each row of A exactly the bytes of K (form
-// kU8), or `groups` groups of 4 bytes (prepared forms); of the packed weights exactly its panels;
-// writes exactly the columns of C that exist. Afterwards weights, columns, output and residual
-// point behind the panels, and `panels` is 0: to go on, a caller sets it again. No alignment is
-// required of A, C or the residual. The integer result is exact modulo 2^32; the float stages are
-// those of qforge/types.h, bit for bit, provided that MXCSR holds its default.
+// `tiles` tiles of rows below each other. It reads of each row of A exactly the
+// bytes of K, or, widened to 16 bits, `groups` groups of 4 bytes; of the packed weights exactly its
+// panels; writes exactly the columns of C that exist. Afterwards weights, columns, output and
+// residual point behind the panels, and `panels` is 0: to go on, a caller sets it again. No
+// alignment is required of A, C or the residual. The integer result is exact modulo 2^32; the float
+// stages are those of qforge/types.h, bit for bit, provided that MXCSR holds its default.
 //
 // The weights stand in panels of `vectors` vectors of columns; a panel is a sequence of groups of
 // consecutive k (4 where the ISA has the u8 x s8 dot product, else 2), and a group holds for each
@@ -37,7 +37,7 @@ struct GemmKernel {
   int rows = 1;        // of a tile
   int vectors = 1;     // of a panel
   int tail_lanes = 0;  // columns in the panel's last vector; 0: all
-  int k_tail = 0;      // k beyond the last whole group, only where A is read as it is (VNNI)
+  int k_tail = 0;      // k beyond the last whole group; 0 where A is widened (no VNNI)
   // So many whole groups, unrolled without a loop; kCountedGroups: as many as the arguments say,
   // which are more than kMostFixedGroups.
   int fixed_groups = kCountedGroups;
@@ -97,7 +97,7 @@ int ColumnFieldIndex(const GemmKernel& kernel, ColumnField field);
 int ColumnFieldCount(const GemmKernel& kernel);
 
 struct alignas(64) GemmArguments {
-  const void* input;                // first row; with k_tail unprepared u8
+  const void* input;                // first row
   int64_t input_stride;             // bytes
   const void* weights;              // first panel
   int64_t weights_stride;           // bytes from panel to panel

@@ -5,6 +5,7 @@
 #include "base/float_environment.h"
 #include "cpu/dispatch.h"
 #include "ops/linear_core.h"
+#include "ops/linear_direct.h"
 #include "ops/linear_run.h"
 #include "ops/validate.h"
 #include "ops/verbose.h"
@@ -13,10 +14,14 @@
 namespace qforge {
 
 struct Linear::State {
+  State(std::shared_ptr<const pack::PackedMatrix> matrix_in, LinearCore core_in)
+      : matrix(std::move(matrix_in)), core(std::move(core_in)) {}
+
   std::shared_ptr<const pack::PackedMatrix> matrix;
   LinearCore core;
   base::AlignedBuffer columns;
   RunWeights weights;
+  LinearDirect direct;
 };
 
 Result<Linear> Linear::Create(const Context& context, const PackedWeights& weights,
@@ -37,8 +42,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
     for (int64_t j = 0; j < layout.products * layout.outputs; ++j) {
       QFORGE_RETURN_IF_ERROR(CheckColumn("epilogue.bias", matrix, j, core->BiasS32(j)));
     }
-    auto state =
-        std::make_shared<State>(State{weights.shared_matrix(), std::move(core).value(), {}, {}});
+    auto state = std::make_shared<State>(weights.shared_matrix(), std::move(core).value());
     LinearCore& own = state->core;
     // The epilogue's bias is kept here, not by the caller.
     if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
@@ -56,6 +60,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
     state->weights.columns = state->columns.data();
     state->weights.scales = ArrayView<const float>(matrix.scales);
     state->weights.zero_points = ArrayView<const int32_t>(matrix.zero_points);
+    state->direct = LinearDirect(own, state->weights);
     if (Verbose()) PrintCreation(own.Describe(), layout.isa);
     return Linear(std::move(state));
   } catch (const std::bad_alloc&) {
@@ -65,6 +70,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
 
 Status Linear::Run(const InputMatrix& input, const InputQuantization& quantization,
                    const OutputMatrix& output, const RunArguments& arguments) const noexcept {
+  if (state_->direct.Run(input, quantization, output, arguments.residual)) return Status();
   const TileSink no_sink;
   const RunRequest request{input, quantization, output, arguments.residual, no_sink};
   QFORGE_RETURN_IF_ERROR(ValidateRun(state_->core, request));

@@ -236,11 +236,10 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   kernel.weight_zero_points = any_weight_zero_point;
   kernel.residual = epilogue.residual.type;
   if (core.scalar()) return core;
-  if (!core.preparation.copies()) {
-    kernel.k_tail = static_cast<int>(layout.inputs % layout.group_size);
+  kernel.k_tail = static_cast<int>(core.preparation.segment_elements() % layout.group_size);
+  if (core.kernel_groups() <= kernels::kMostFixedGroups) {
+    kernel.fixed_groups = static_cast<int>(core.kernel_groups());
   }
-  const int64_t groups = layout.k_groups - (kernel.k_tail != 0 ? 1 : 0);
-  if (groups <= kernels::kMostFixedGroups) kernel.fixed_groups = static_cast<int>(groups);
   kernel.prefetch = plan::ShouldPrefetch(layout.bytes(), cpu::Host().l2.bytes);
   ResolveBounds(epilogue, &kernel, &core.constants);
   const float y_scale = IsByte(epilogue.output.type) ? epilogue.output.scale : 1.0f;

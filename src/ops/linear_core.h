@@ -54,6 +54,8 @@ struct LinearCore {
   std::string Describe() const;
 
   bool scalar() const { return layout.isa == Isa::kScalar; }
+  // Whole groups of k, as kernels count them.
+  int64_t kernel_groups() const { return layout.k_groups - (kernel.k_tail != 0 ? 1 : 0); }
   // Whether the last panel of a product needs kernels of its own.
   bool odd_last_panel() const {
     return layout.tail_vectors != layout.vectors || layout.tail_lanes != 0;

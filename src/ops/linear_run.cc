@@ -87,22 +87,6 @@ int64_t TileBytes(const LinearCore& core) {
   return kCallbackRows * columns * int64_t{sizeof(int32_t)};
 }
 
-plan::ProductShape ShapeOf(const LinearCore& core, int64_t rows) {
-  plan::ProductShape shape;
-  shape.rows = rows;
-  shape.row_bytes = core.layout.inputs;
-  shape.panel_columns = core.scalar() ? kScalarPanelColumns : core.layout.panel_columns();
-  shape.panels =
-      core.scalar() ? base::CeilDiv(core.layout.outputs, kScalarPanelColumns) * core.layout.products
-                    : core.layout.panels * core.layout.products;
-  return shape;
-}
-
-int TileRows(const LinearCore& core) {
-  if (core.scalar()) return 1;
-  return core.full_panels.max_rows != 0 ? core.full_panels.max_rows : core.last_panel.max_rows;
-}
-
 Status Run::PlanWorkspace() noexcept {
   const RowPreparation& preparation = core_.preparation;
   const bool sink = request_.sink.function != nullptr;
@@ -163,6 +147,7 @@ Status Run::PlanWorkspace() noexcept {
 Status Run::Execute() noexcept {
   if (rows_ == 0 || core_.layout.outputs == 0) return Status();
   QFORGE_RETURN_IF_ERROR(PlanWorkspace());
+  const base::FloatEnvironment environment;  // of this thread; tasks on others have theirs
   if (core_.options.scaling == InputScaling::kDynamicPerTensor) FindRange();
   bounded_ = core_.Bounded(quantization_->scale, weights_.largest_multiplier);
   kernel_zero_point_ = core_.preparation.KernelZeroPoint(quantization_->zero_point);
@@ -245,7 +230,6 @@ Run::Rows Run::Prepare(Range block) noexcept {
 void Run::Multiply(const Rows& rows, Range block) noexcept {
   const plan::ProductShape shape = ShapeOf(core_, block.end - block.begin);
   if (grid_.tasks() == 1) {
-    base::FloatEnvironment environment;
     MultiplyTask(rows, block, {0, shape.panels}, 0);
     return;
   }
@@ -304,7 +288,7 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   arguments.input_stride = rows.stride;
   arguments.weights = weights_.data + layout.PanelOffset(product, panels.begin);
   arguments.weights_stride = layout.panel_bytes;
-  arguments.groups = layout.k_groups - (core_.kernel.k_tail != 0 ? 1 : 0);
+  arguments.groups = core_.kernel_groups();
   arguments.columns = weights_.columns + (product * layout.padded_outputs() + first_column) *
                                              kernels::ColumnFieldCount(core_.kernel) * 4;
   arguments.input_scale = rows.scales + (per_row ? row : 0);
@@ -471,6 +455,22 @@ void Run::MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t t
 }
 
 }  // namespace
+
+plan::ProductShape ShapeOf(const LinearCore& core, int64_t rows) {
+  plan::ProductShape shape;
+  shape.rows = rows;
+  shape.row_bytes = core.layout.inputs;
+  shape.panel_columns = core.scalar() ? kScalarPanelColumns : core.layout.panel_columns();
+  shape.panels =
+      core.scalar() ? base::CeilDiv(core.layout.outputs, kScalarPanelColumns) * core.layout.products
+                    : core.layout.panels * core.layout.products;
+  return shape;
+}
+
+int TileRows(const LinearCore& core) {
+  if (core.scalar()) return 1;
+  return core.full_panels.max_rows != 0 ? core.full_panels.max_rows : core.last_panel.max_rows;
+}
 
 Status RunLinear(const LinearCore& core, const RunWeights& weights,
                  const RunRequest& request) noexcept {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "ops/linear_core.h"
+#include "plan/partition.h"
 #include "qforge/linear.h"
 
 namespace qforge {
@@ -34,6 +35,10 @@ struct RunRequest {
   const InputMatrix& residual;
   const TileSink& sink;
 };
+
+// How plan/ sees the product of `rows` rows, and the rows of its tiles.
+plan::ProductShape ShapeOf(const LinearCore& core, int64_t rows);
+int TileRows(const LinearCore& core);
 
 // Everything that changes per call. M comes from the input.
 Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept;

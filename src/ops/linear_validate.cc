@@ -1,5 +1,4 @@
 #include <cinttypes>
-#include <limits>
 
 #include "ops/linear_run.h"
 #include "ops/validate.h"
@@ -9,7 +8,7 @@ namespace {
 
 // Floats are quantised by multiplication with 1 / scale.
 Status CheckInvertible(const char* field, float scale) {
-  if (scale >= std::numeric_limits<float>::min()) return Status();
+  if (IsInvertible(scale)) return Status();
   return Status::Error(StatusCode::kOutOfRange, field,
                        "%g is below 1.18e-38: its inverse, by which floats are quantised, "
                        "overflows",

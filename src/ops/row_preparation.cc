@@ -1,10 +1,8 @@
 #include "ops/row_preparation.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
-#include "base/arithmetic.h"
 #include "ops/array_functions.h"
 #include "pack/transpose.h"
 #include "ref/reference.h"
@@ -13,6 +11,12 @@ namespace qforge {
 namespace {
 
 using kernels::ArrayOperation;
+
+// Rows transposed at a time: one cache line of a row of u8, a quarter of one of f32.
+constexpr int64_t kTransposedRows = 64;
+
+// Values quantised at a time where they are widened afterwards.
+constexpr int64_t kQuantizedAside = 1024;
 
 // Keeps the value, or gives the error.
 template <class Function>
@@ -56,18 +60,22 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
   p.parameters_per_row_ =
       options.scaling == InputScaling::kDynamicPerRow ||
       (options.scaling == InputScaling::kPerRow && (p.flips_sign_ || p.row_terms_));
-  if (scalar) {
-    p.segment_elements_ = layout.inputs;
-    p.segment_bytes_ = layout.inputs;
-  } else {
-    p.segment_elements_ = layout.k_groups * layout.group_size;
-    p.segment_bytes_ = p.segment_elements_ * (p.widens_ ? 2 : 1);
+  p.segment_elements_ = p.widens_ ? layout.k_groups * layout.group_size : layout.inputs;
+  p.segment_bytes_ = p.segment_elements_ * (p.widens_ ? 2 : 1);
+
+  const bool quantizes_aside = is_float && p.widens_;
+  p.by_way_of_scratch_ = p.transposed_ && (is_float || p.widens_ || p.flips_sign_);
+  p.rows_at_once_ = std::numeric_limits<int64_t>::max();
+  if (p.by_way_of_scratch_) {
+    p.rows_at_once_ = kTransposedRows;
+    p.scratch_bytes_ = kTransposedRows * p.columns() * DataTypeSize(p.source_);
+  } else if (quantizes_aside) {
+    p.rows_at_once_ = std::max<int64_t>(1, kQuantizedAside / std::max<int64_t>(1, p.columns()));
   }
-  if (p.transposed_) {
-    p.scratch_bytes_ += kTransposedRows * layout.inputs * layout.products * DataTypeSize(p.source_);
+  if (quantizes_aside) {
+    p.quantized_offset_ = p.scratch_bytes_;
+    p.scratch_bytes_ += p.rows_at_once_ * p.columns();
   }
-  p.scratch_bytes_ = base::AlignUp<int64_t>(p.scratch_bytes_, 64);
-  if (is_float && p.widens_) p.scratch_bytes_ += base::AlignUp<int64_t>(p.segment_elements_, 64);
 
   if (!p.copies_) {
     p.description_ = "none, A is read as it is";
@@ -98,6 +106,10 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
 void RowPreparation::UpdateRange(const InputMatrix& input, int64_t begin, int64_t end, float* min,
                                  float* max) const {
   const float* values = static_cast<const float*>(input.data);
+  if (input.stride == input.cols) {
+    update_range_(values + begin * input.cols, (end - begin) * input.cols, min, max);
+    return;
+  }
   for (int64_t row = begin; row < end; ++row) {
     update_range_(values + row * input.stride, input.cols, min, max);
   }
@@ -106,74 +118,125 @@ void RowPreparation::UpdateRange(const InputMatrix& input, int64_t begin, int64_
 void RowPreparation::PrepareRows(const InputMatrix& input, const InputQuantization& quantization,
                                  int64_t begin, int64_t end, int64_t block_begin,
                                  const Target& target) const {
-  const int64_t size = DataTypeSize(source_);
   const std::byte* data = static_cast<const std::byte*>(input.data);
-  const int64_t columns = inputs_ * products_;
-  for (int64_t row = begin; row < end; ++row) {
-    const std::byte* source = data + row * input.stride * size;
+  Batch batch;
+  for (int64_t row = begin; row < end; row += batch.rows) {
+    const int64_t in_block = row - block_begin;
+    std::byte* const prepared = target.rows + in_block * row_bytes();
+    batch.rows = std::min(rows_at_once_, end - row);
+    batch.stride = input.stride;
+    batch.values = data + row * input.stride * DataTypeSize(source_);
+    batch.scales = nullptr;
+    batch.zero_points = nullptr;
     if (transposed_) {
-      const int64_t in_scratch = (row - begin) % kTransposedRows;
-      if (in_scratch == 0) {
-        const int64_t rows = std::min(kTransposedRows, end - row);
-        if (size == 1) {
-          pack::Transpose(reinterpret_cast<const uint8_t*>(data) + row, input.stride, columns, rows,
-                          reinterpret_cast<uint8_t*>(target.scratch), columns);
-        } else {
-          pack::Transpose(reinterpret_cast<const float*>(data) + row, input.stride, columns, rows,
-                          reinterpret_cast<float*>(target.scratch), columns);
+      TransposeRows(input, row, &batch, by_way_of_scratch_ ? target.scratch : prepared);
+    }
+    if (scaling_ == InputScaling::kPerRow) {
+      batch.scales = quantization.row_scales.data() + row;
+      batch.zero_points = quantization.row_zero_points.data() + row;
+      if (parameters_per_row_) {
+        for (int64_t i = 0; i < batch.rows; ++i) {
+          target.scales[in_block + i] = batch.scales[i];
+          target.zero_points[in_block + i] = KernelZeroPoint(batch.zero_points[i]);
         }
       }
-      source = target.scratch + in_scratch * columns * size;
-    }
-    QuantizationParameters parameters{quantization.scale, quantization.zero_point};
-    if (scaling_ == InputScaling::kPerRow) {
-      parameters = {quantization.row_scales[row], quantization.row_zero_points[row]};
     } else if (scaling_ == InputScaling::kDynamicPerRow) {
-      float min = std::numeric_limits<float>::infinity();
-      float max = -min;
-      update_range_(reinterpret_cast<const float*>(source), columns, &min, &max);
-      parameters = ref::ChooseDynamicParameters(min, max);
+      FindParameters(batch, target.scales + in_block, target.zero_points + in_block);
+      batch.scales = target.scales + in_block;
+      batch.zero_points = target.zero_points + in_block;
     }
-    PrepareRow(source, parameters, row - block_begin, target);
+    if (source_ == DataType::kF32) {
+      std::byte* const quantized = widens_ ? target.scratch + quantized_offset_ : prepared;
+      Quantize(batch, {quantization.scale, quantization.zero_point}, quantized);
+      batch.values = quantized;
+      batch.stride = columns();
+    }
+    if (row_terms_) {
+      FindRowTerms(batch, quantization.zero_point, target.row_terms + in_block,
+                   target.row_terms_stride);
+    }
+    if (widens_) Widen(batch, prepared);
+    if (flips_sign_) FlipSign(batch, prepared);
   }
 }
 
-void RowPreparation::PrepareRow(const std::byte* source, const QuantizationParameters& parameters,
-                                int64_t row, const Target& target) const {
-  if (parameters_per_row_) {
-    target.scales[row] = parameters.scale;
-    target.zero_points[row] = KernelZeroPoint(parameters.zero_point);
+void RowPreparation::TransposeRows(const InputMatrix& input, int64_t first, Batch* batch,
+                                   std::byte* to) const {
+  if (source_ == DataType::kF32) {
+    pack::Transpose(static_cast<const float*>(input.data) + first, input.stride, columns(),
+                    batch->rows, reinterpret_cast<float*>(to), columns());
+  } else {
+    pack::Transpose(static_cast<const uint8_t*>(input.data) + first, input.stride, columns(),
+                    batch->rows, reinterpret_cast<uint8_t*>(to), columns());
   }
-  for (int64_t product = 0; product < products_; ++product) {
-    const std::byte* values = source + product * inputs_ * DataTypeSize(source_);
-    std::byte* to = copies_ ? target.rows + row * row_bytes() + product * segment_bytes_ : nullptr;
-    if (source_ == DataType::kF32) {
-      // Where the row is widened afterwards it is quantised beside, behind what was transposed.
-      std::byte* quantized =
-          widens_ ? target.scratch + scratch_bytes_ - base::AlignUp<int64_t>(segment_elements_, 64)
-                  : to;
-      quantize_(reinterpret_cast<const float*>(values), inputs_, segment_elements_, &parameters,
-                quantized);
-      values = quantized;
-    }
-    if (row_terms_) {
+  batch->values = to;
+  batch->stride = columns();
+}
+
+void RowPreparation::FindParameters(const Batch& batch, float* scales, int32_t* zero_points) const {
+  const float* values = reinterpret_cast<const float*>(batch.values);
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    float min = std::numeric_limits<float>::infinity();
+    float max = -min;
+    update_range_(values + row * batch.stride, columns(), &min, &max);
+    const QuantizationParameters found = ref::ChooseDynamicParameters(min, max);
+    scales[row] = found.scale;
+    zero_points[row] = found.zero_point;
+  }
+}
+
+void RowPreparation::Quantize(const Batch& batch, const QuantizationParameters& parameters,
+                              std::byte* to) const {
+  const float* values = reinterpret_cast<const float*>(batch.values);
+  if (batch.scales == nullptr && batch.stride == columns()) {
+    const int64_t count = batch.rows * columns();
+    quantize_(values, count, count, &parameters, to);
+    return;
+  }
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    QuantizationParameters own = parameters;
+    if (batch.scales != nullptr) own = {batch.scales[row], batch.zero_points[row]};
+    quantize_(values + row * batch.stride, columns(), columns(), &own, to + row * columns());
+  }
+}
+
+void RowPreparation::FindRowTerms(const Batch& batch, int32_t zero_point, int32_t* terms,
+                                  int64_t stride) const {
+  for (int64_t product = 0; product < products_; ++product, terms += stride) {
+    row_sums_(batch.values + product * inputs_, batch.rows, inputs_, batch.stride, terms);
+    for (int64_t row = 0; row < batch.rows; ++row) {
       // K * a_zero_point - sum_k A, in which a shift of both has no effect.
-      int32_t sum = 0;
-      row_sums_(values, 1, inputs_, 0, &sum);
-      const uint32_t term =
-          static_cast<uint32_t>(inputs_) * static_cast<uint32_t>(parameters.zero_point) -
-          static_cast<uint32_t>(sum);
-      target.row_terms[product * target.row_terms_stride + row] = static_cast<int32_t>(term);
+      const int32_t own = batch.zero_points == nullptr ? zero_point : batch.zero_points[row];
+      terms[row] =
+          static_cast<int32_t>(static_cast<uint32_t>(inputs_) * static_cast<uint32_t>(own) -
+                               static_cast<uint32_t>(terms[row]));
     }
-    if (widens_) {
-      widen_(values, inputs_, segment_elements_, reinterpret_cast<int16_t*>(to));
-    } else if (flips_sign_) {
-      flip_sign_(reinterpret_cast<const int8_t*>(values), inputs_, segment_elements_,
-                 reinterpret_cast<uint8_t*>(to));
-    } else if (copies_ && source_ != DataType::kF32) {
-      std::memcpy(to, values, static_cast<size_t>(inputs_));
-      std::memset(to + inputs_, 0, static_cast<size_t>(segment_elements_ - inputs_));
+  }
+}
+
+void RowPreparation::Widen(const Batch& batch, std::byte* to) const {
+  int16_t* out = reinterpret_cast<int16_t*>(to);
+  if (segment_elements_ == inputs_ && batch.stride == columns()) {
+    widen_(batch.values, batch.rows * columns(), batch.rows * columns(), out);
+    return;
+  }
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    for (int64_t product = 0; product < products_; ++product, out += segment_elements_) {
+      widen_(batch.values + row * batch.stride + product * inputs_, inputs_, segment_elements_,
+             out);
     }
+  }
+}
+
+void RowPreparation::FlipSign(const Batch& batch, std::byte* to) const {
+  const int8_t* values = reinterpret_cast<const int8_t*>(batch.values);
+  uint8_t* out = reinterpret_cast<uint8_t*>(to);
+  if (batch.stride == columns()) {
+    flip_sign_(values, batch.rows * columns(), batch.rows * columns(), out);
+    return;
+  }
+  for (int64_t row = 0; row < batch.rows; ++row) {
+    flip_sign_(values + row * batch.stride, columns(), columns(), out + row * columns());
   }
 }
 

@@ -30,7 +30,10 @@ class RowPreparation {
   bool parameters_per_row() const { return parameters_per_row_; }
   bool row_terms() const { return row_terms_; }
 
-  // Bytes of one product's part of a prepared row, and of a whole one.
+  // One product's part of a row as kernels read it, prepared or not: K elements, and where they are
+  // of 16 bits zeros up to a whole group of k.
+  int64_t segment_elements() const { return segment_elements_; }
+  // Bytes of such a part of a prepared row, and of a whole one.
   int64_t segment_bytes() const { return segment_bytes_; }
   int64_t row_bytes() const { return segment_bytes_ * products_; }
   // Bytes that one PrepareRows() works in.
@@ -65,15 +68,29 @@ class RowPreparation {
   const char* description() const { return description_; }
 
  private:
-  // Rows transposed at a time: one cache line of a row of u8, a quarter of one of f32.
-  static constexpr int64_t kTransposedRows = 64;
+  // Rows that are prepared together. Where there are no gaps between them they are one long row to
+  // most steps: array kernels cost more to call than short rows cost to convert.
+  struct Batch {
+    const std::byte* values;  // of the first row
+    int64_t stride;           // elements from row to row
+    int64_t rows;
+    // A pair per row; null where `quantization` holds one for all.
+    const float* scales;
+    const int32_t* zero_points;
+  };
 
-  void PrepareRow(const std::byte* source, const QuantizationParameters& parameters, int64_t row,
-                  const Target& target) const;
+  int64_t columns() const { return inputs_ * products_; }
+  void TransposeRows(const InputMatrix& input, int64_t first, Batch* batch, std::byte* to) const;
+  void FindParameters(const Batch& batch, float* scales, int32_t* zero_points) const;
+  void Quantize(const Batch& batch, const QuantizationParameters& parameters, std::byte* to) const;
+  void FindRowTerms(const Batch& batch, int32_t zero_point, int32_t* terms, int64_t stride) const;
+  void Widen(const Batch& batch, std::byte* to) const;
+  void FlipSign(const Batch& batch, std::byte* to) const;
 
   DataType source_ = DataType::kU8;
   InputScaling scaling_ = InputScaling::kPerTensor;
   bool transposed_ = false;
+  bool by_way_of_scratch_ = false;  // transposed into scratch memory, for a further step
   bool copies_ = false;
   bool flips_sign_ = false;
   bool widens_ = false;
@@ -83,6 +100,8 @@ class RowPreparation {
   int64_t products_ = 0;  // G
   int64_t segment_elements_ = 0;
   int64_t segment_bytes_ = 0;
+  int64_t rows_at_once_ = 0;
+  int64_t quantized_offset_ = 0;  // in the scratch memory, of f32 that is widened afterwards
   int64_t scratch_bytes_ = 0;
   const char* description_ = "";
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cinttypes>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -96,7 +95,7 @@ Status CheckProductSizes(int64_t inputs, int64_t outputs, int64_t groups) noexce
 }
 
 Status CheckScale(const char* field, float scale) noexcept {
-  if (std::isfinite(scale) && scale > 0.0f) return Status();
+  if (IsScale(scale)) return Status();
   return Status::Error(StatusCode::kOutOfRange, field, "%g is not finite and > 0",
                        static_cast<double>(scale));
 }
@@ -112,15 +111,13 @@ Status CheckArray(const char* field, const void* data, int64_t size, DataType ty
 Status CheckScales(const char* field, ArrayView<const float> scales) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckArray(field, scales.data(), scales.size(), DataType::kF32));
   for (int64_t i = 0; i < scales.size(); ++i) {
-    if (!(std::isfinite(scales[i]) && scales[i] > 0.0f)) {
-      return CheckScale(ElementName(field, i).text, scales[i]);
-    }
+    if (!IsScale(scales[i])) return CheckScale(ElementName(field, i).text, scales[i]);
   }
   return Status();
 }
 
 Status CheckZeroPoint(const char* field, int32_t zero_point, DataType type) noexcept {
-  if (zero_point >= LowestOf(type) && zero_point <= HighestOf(type)) return Status();
+  if (IsZeroPoint(zero_point, type)) return Status();
   return Status::Error(StatusCode::kOutOfRange, field, "%d is not in [%d, %d], the range of %s",
                        zero_point, LowestOf(type), HighestOf(type), DataTypeName(type));
 }
@@ -129,7 +126,7 @@ Status CheckZeroPoints(const char* field, ArrayView<const int32_t> zero_points,
                        DataType type) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckArray(field, zero_points.data(), zero_points.size(), DataType::kS32));
   for (int64_t i = 0; i < zero_points.size(); ++i) {
-    if (zero_points[i] < LowestOf(type) || zero_points[i] > HighestOf(type)) {
+    if (!IsZeroPoint(zero_points[i], type)) {
       return CheckZeroPoint(ElementName(field, i).text, zero_points[i], type);
     }
   }
@@ -161,12 +158,10 @@ Status CheckMagnitude(const char* field, int64_t column, int64_t magnitude, int3
 
 Status CheckNoOverlap(const char* field, const InputMatrix& a, const char* other_field,
                       const InputMatrix& b) noexcept {
-  const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a.data);
-  const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b.data);
-  const uintptr_t a_size = static_cast<uintptr_t>(Extent(a));
-  const uintptr_t b_size = static_cast<uintptr_t>(Extent(b));
-  if (a_size == 0 || b_size == 0) return Status();
-  if (a_begin - b_begin >= b_size && b_begin - a_begin >= a_size) return Status();
+  const int64_t a_bytes = Extent(a);
+  const int64_t b_bytes = Extent(b);
+  if (a_bytes == 0 || b_bytes == 0) return Status();
+  if (!Overlap(a.data, a_bytes, b.data, b_bytes)) return Status();
   return Status::Error(StatusCode::kInvalidArgument, field, "overlaps %s", other_field);
 }
 

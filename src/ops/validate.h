@@ -3,7 +3,9 @@
 #ifndef QFORGE_OPS_VALIDATE_H_
 #define QFORGE_OPS_VALIDATE_H_
 
+#include <bit>
 #include <cstdint>
+#include <limits>
 
 #include "pack/packed_matrix.h"
 #include "qforge/isa.h"
@@ -16,6 +18,32 @@ namespace qforge {
 // The largest sum_k |B - b_zero_point| whose products with a u8 or s8 cannot leave int32: 255 is
 // the largest |A - a_zero_point|.
 inline constexpr int64_t kLargestMagnitude = 2147483647 / 255;
+
+// --- What the checks below decide, for callers in a hurry ----------------------------------------
+
+// The smallest and largest value of u8 or s8.
+constexpr int32_t LowestOf(DataType type) { return type == DataType::kU8 ? 0 : -128; }
+constexpr int32_t HighestOf(DataType type) { return type == DataType::kU8 ? 255 : 127; }
+
+// Finite and > 0. As integers: a host that has set denormals to be zero must not change the answer.
+constexpr bool IsScale(float scale) {
+  constexpr uint32_t kInfinity = 0x7F800000;
+  return std::bit_cast<uint32_t>(scale) - 1 < kInfinity - 1;
+}
+// Whether 1 / scale, by which floats are quantised, is finite, for scales that IsScale() accepts.
+constexpr bool IsInvertible(float scale) { return scale >= std::numeric_limits<float>::min(); }
+constexpr bool IsZeroPoint(int32_t zero_point, DataType type) {
+  return zero_point >= LowestOf(type) && zero_point <= HighestOf(type);
+}
+// Whether two ranges of bytes, neither of them empty, have a byte in common.
+inline bool Overlap(const void* a, int64_t a_bytes, const void* b, int64_t b_bytes) {
+  const uintptr_t a_begin = reinterpret_cast<uintptr_t>(a);
+  const uintptr_t b_begin = reinterpret_cast<uintptr_t>(b);
+  return a_begin - b_begin < static_cast<uintptr_t>(b_bytes) ||
+         b_begin - a_begin < static_cast<uintptr_t>(a_bytes);
+}
+
+// --- Checks --------------------------------------------------------------------------------------
 
 // The type is `type`, sizes and stride are >= 0, the stride is no less than a row, data is not null
 // unless the matrix is empty, aligned for its type, and no offset leaves int64.
@@ -53,10 +81,6 @@ Status CheckMagnitude(const char* field, int64_t column, int64_t magnitude, int3
 // The two matrices have no byte in common. Gaps between rows count as bytes of the matrix.
 Status CheckNoOverlap(const char* field, const InputMatrix& a, const char* other_field,
                       const InputMatrix& b) noexcept;
-
-// The smallest and largest value of u8 or s8.
-constexpr int32_t LowestOf(DataType type) { return type == DataType::kU8 ? 0 : -128; }
-constexpr int32_t HighestOf(DataType type) { return type == DataType::kU8 ? 255 : 127; }
 
 // The output as an input, for checks.
 inline InputMatrix AsInput(const OutputMatrix& matrix) noexcept {

@@ -3,6 +3,7 @@
 #include <xmmintrin.h>
 
 #include <ostream>
+#include <utility>
 #include <vector>
 
 #include "gemm/linear_case.h"
@@ -37,13 +38,13 @@ class ScopedEnvironment {
 
 // Cases in which each setting would show: ordinary roundings, and multipliers, biases and results
 // that are denormal.
-std::vector<LinearData> SensitiveData() {
+std::vector<LinearData> SensitiveData(int64_t rows) {
   std::vector<LinearData> all;
   for (const DataType output : {DataType::kU8, DataType::kS8, DataType::kF32}) {
     for (const DataType input : {DataType::kU8, DataType::kF32}) {
       for (const bool denormal : {false, true}) {
         LinearCase c;
-        c.rows = 220;  // enough work for two threads
+        c.rows = rows;
         c.outputs = 120;
         c.inputs = 101;
         c.input = input;
@@ -64,6 +65,15 @@ std::vector<LinearData> SensitiveData() {
       }
     }
   }
+  return all;
+}
+
+constexpr int64_t kManyRows = 220;  // enough work for two threads
+constexpr int64_t kFewRows = 3;     // a call that is over before it is divided
+
+std::vector<LinearData> SensitiveData() {
+  std::vector<LinearData> all = SensitiveData(kManyRows);
+  for (LinearData& data : SensitiveData(kFewRows)) all.push_back(std::move(data));
   return all;
 }
 

@@ -242,6 +242,45 @@ TEST_F(PreparedInputs, OfManyBlocks) {
   }
 }
 
+// Rows without gaps are prepared many at a time, others one by one; blocks and tasks cut in
+// between.
+TEST_F(PreparedInputs, OfManyShortRows) {
+  struct Source {
+    DataType input;
+    InputScaling scaling;
+  };
+  constexpr Source kSources[] = {
+      {DataType::kU8, InputScaling::kPerTensor},
+      {DataType::kU8, InputScaling::kPerRow},
+      {DataType::kS8, InputScaling::kPerTensor},
+      {DataType::kS8, InputScaling::kPerRow},
+      {DataType::kF32, InputScaling::kPerTensor},
+      {DataType::kF32, InputScaling::kPerRow},
+      {DataType::kF32, InputScaling::kDynamicPerTensor},
+      {DataType::kF32, InputScaling::kDynamicPerRow},
+  };
+  LinearCase c;
+  c.outputs = 5;
+  for (const Source& source : kSources) {
+    c.input = source.input;
+    c.scaling = source.scaling;
+    for (const bool transposed : {false, true}) {
+      c.transposed_input = transposed;
+      for (const auto& [inputs, groups, gap] :
+           {std::array{8, 1, 0}, {9, 1, 0}, {6, 2, 0}, {9, 2, 0}, {9, 2, 3}, {8, 1, 1}}) {
+        c.inputs = inputs;
+        c.groups = groups;
+        c.gap = gap;
+        c.rows = 401;
+        c.zero_points.reset();
+        if (gap == 0) c.zero_points = Granularity::kPerChannel;
+        ++c.seed;
+        ASSERT_NO_FATAL_FAILURE(CheckOnEveryIsa(c));
+      }
+    }
+  }
+}
+
 using RandomShapes = EveryIsaTest;
 
 TEST_F(RandomShapes, MatchTheReference) {

@@ -1,0 +1,231 @@
+#include "ops/linear_direct.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "base/arithmetic.h"
+#include "base/float_environment.h"
+#include "ops/validate.h"
+#include "plan/partition.h"
+#include "plan/row_tiles.h"
+
+namespace qforge {
+namespace {
+
+// Weights of so few bytes stay in the first-level cache from one height of tiles to the next; a
+// product with more of them takes so long beyond one tile that planning does not show.
+constexpr int64_t kFewWeightBytes = 16384;
+constexpr int64_t kMostRows = 64;
+
+// Of prepared rows, on the stack, which may be that of a small thread.
+constexpr int64_t kPreparedBytes = 4096;
+
+// Gaps between rows beyond which a call is not plainly valid: so small that no offset overflows.
+constexpr uint64_t kLargestGap = uint64_t{1} << 32;
+
+// The bits of the largest scale of A that is LinearCore::Bounded(), 0 if none is. What is bounded
+// stays so with a smaller scale, and floats > 0 are ordered as their bits are.
+uint32_t LargestBoundedScale(const LinearCore& core, float largest_multiplier) {
+  uint32_t bounded = 0;
+  uint32_t unbounded = std::bit_cast<uint32_t>(std::numeric_limits<float>::infinity());
+  while (unbounded - bounded > 1) {
+    const uint32_t middle = bounded + (unbounded - bounded) / 2;
+    (core.Bounded(std::bit_cast<float>(middle), largest_multiplier) ? bounded : unbounded) = middle;
+  }
+  return bounded;
+}
+
+int64_t MostRows(const LinearCore& core) {
+  const RowPreparation& preparation = core.preparation;
+  const bool small = core.layout.products == 1 && core.layout.panels > 0 && !core.kernel.prefetch;
+  if (core.scalar() || !small || core.options.transposed_input ||
+      core.options.scaling == InputScaling::kDynamicPerTensor) {
+    return 0;
+  }
+  int64_t most = core.layout.bytes() <= kFewWeightBytes ? kMostRows : TileRows(core);
+  if (preparation.copies()) {
+    const int64_t room = std::max<int64_t>(0, kPreparedBytes - preparation.scratch_bytes());
+    most = std::min(most, room / std::max<int64_t>(1, preparation.row_bytes()));
+  }
+  // Others may run on the pool what is worth it.
+  const auto one_task = [&](int64_t rows) {
+    const plan::ProductShape shape = ShapeOf(core, rows);
+    return plan::ChooseGrid(shape, TileRows(core), core.context.thread_count()).tasks() == 1;
+  };
+  while (most > 0 && !one_task(most)) --most;
+  return most;
+}
+
+}  // namespace
+
+LinearDirect::Form::Form(DataType type_in, int64_t cols_in)
+    : type(type_in), cols(cols_in), element_bytes(DataTypeSize(type_in)) {}
+
+template <bool kConst>
+bool LinearDirect::Form::Fits(const AnyMatrixView<kConst>& matrix, int64_t rows) const {
+  const uint64_t gap = static_cast<uint64_t>(matrix.stride) - static_cast<uint64_t>(cols);
+  return matrix.type == type && matrix.rows == rows && matrix.cols == cols && gap <= kLargestGap &&
+         matrix.data != nullptr &&
+         base::IsAligned(matrix.data, static_cast<uintptr_t>(element_bytes));
+}
+
+template <bool kConst>
+int64_t LinearDirect::Form::Bytes(const AnyMatrixView<kConst>& matrix, int64_t rows) const {
+  return ((rows - 1) * matrix.stride + cols) * element_bytes;
+}
+
+LinearDirect::LinearDirect(const LinearCore& core, const RunWeights& weights)
+    : core_(&core), most_rows_(MostRows(core)) {
+  if (most_rows_ == 0) return;
+  const pack::PanelLayout& layout = core.layout;
+  input_ = Form(core.options.input, layout.inputs);
+  output_ = Form(core.epilogue.output.type, layout.outputs);
+  residual_ = Form(core.epilogue.residual.type, layout.outputs);
+  if (core.options.input == DataType::kS8) quantized_input_ = DataType::kS8;
+  scaling_ = core.options.scaling;
+  prepares_ = core.preparation.needed();
+  tile_rows_ = TileRows(core);
+  last_panel_ = core.odd_last_panel();
+  full_panels_ = layout.panels - (last_panel_ ? 1 : 0);
+  groups_ = core.kernel_groups();
+  weights_ = weights.data;
+  columns_ = weights.columns;
+  largest_bounded_scale_ = LargestBoundedScale(core, weights.largest_multiplier);
+}
+
+bool LinearDirect::PlainlyValid(int64_t rows, const InputQuantization& quantization) const {
+  const int64_t given = scaling_ == InputScaling::kPerRow ? rows : 0;
+  if (quantization.row_scales.size() != given || quantization.row_zero_points.size() != given) {
+    return false;
+  }
+  const bool is_float = input_.type == DataType::kF32;
+  const auto valid = [&](float scale, int32_t zero_point) {
+    return IsScale(scale) && (!is_float || IsInvertible(scale)) &&
+           IsZeroPoint(zero_point, quantized_input_);
+  };
+  switch (scaling_) {
+    case InputScaling::kPerTensor:
+      return valid(quantization.scale, quantization.zero_point);
+    case InputScaling::kPerRow: {
+      const float* scales = quantization.row_scales.data();
+      const int32_t* zero_points = quantization.row_zero_points.data();
+      if (scales == nullptr || zero_points == nullptr ||
+          !base::IsAligned(scales, sizeof(*scales)) ||
+          !base::IsAligned(zero_points, sizeof(*zero_points))) {
+        return false;
+      }
+      for (int64_t row = 0; row < rows; ++row) {
+        if (!valid(scales[row], zero_points[row])) return false;
+      }
+      return true;
+    }
+    default:
+      return true;  // found from the values
+  }
+}
+
+bool LinearDirect::PlainlyValid(int64_t rows, const InputMatrix& input,
+                                const InputQuantization& quantization, const OutputMatrix& output,
+                                const InputMatrix& residual) const {
+  if (!input_.Fits(input, rows) || !output_.Fits(output, rows)) return false;
+  if (!PlainlyValid(rows, quantization)) return false;
+  const int64_t output_bytes = output_.Bytes(output, rows);
+  if (Overlap(output.data, output_bytes, input.data, input_.Bytes(input, rows))) return false;
+  if (residual_.type == DataType::kNone) return residual.data == nullptr;
+  if (!residual_.Fits(residual, rows)) return false;
+  return (residual.data == output.data && residual.stride == output.stride &&
+          residual_.element_bytes == output_.element_bytes) ||
+         !Overlap(output.data, output_bytes, residual.data, residual_.Bytes(residual, rows));
+}
+
+// A call of its own would cost 2 ns of 18.
+[[gnu::always_inline]] inline void LinearDirect::MultiplyTiles(const Rows& a, int64_t row,
+                                                               int64_t tiles, int height,
+                                                               bool bounded,
+                                                               const OutputMatrix& output,
+                                                               const InputMatrix& residual) const {
+  const int64_t parameters = core_->kernel.per_row ? row : 0;
+  kernels::GemmArguments arguments;
+  arguments.input = a.data + row * a.stride;
+  arguments.input_stride = a.stride;
+  arguments.weights = weights_;
+  arguments.weights_stride = core_->layout.panel_bytes;
+  arguments.groups = groups_;
+  arguments.output_stride = output.stride * output_.element_bytes;
+  arguments.output = static_cast<std::byte*>(output.data) + row * arguments.output_stride;
+  arguments.columns = columns_;
+  arguments.input_scale = a.scales + parameters;
+  arguments.input_zero_point = a.zero_points + parameters;
+  arguments.row_terms = a.terms + row;
+  arguments.residual = nullptr;
+  arguments.residual_stride = residual.stride;
+  if (residual_.type != DataType::kNone) {
+    arguments.residual = static_cast<const std::byte*>(residual.data) + row * residual.stride;
+  }
+  arguments.constants = &core_->constants;
+  arguments.tiles = tiles;
+  const auto call = [&](const KernelSet& kernels, int64_t panels) {
+    arguments.panels = panels;
+    (bounded ? kernels.bounded : kernels.any)[height - 1](&arguments);
+  };
+  if (full_panels_ != 0) call(core_->full_panels, full_panels_);
+  // The kernel has left the arguments pointing behind the full panels.
+  if (last_panel_) call(core_->last_panel, 1);
+}
+
+bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quantization,
+                       const OutputMatrix& output, const InputMatrix& residual) const noexcept {
+  const int64_t rows = input.rows;
+  if (rows < 1 || rows > most_rows_) return false;
+  if (!PlainlyValid(rows, input, quantization, output, residual)) return false;
+
+  const base::FloatEnvironment environment;
+  const RowPreparation& preparation = core_->preparation;
+  const int32_t zero_point = preparation.KernelZeroPoint(quantization.zero_point);
+  Rows a;
+  a.data = static_cast<const std::byte*>(input.data);
+  a.stride = input.stride * input_.element_bytes;
+  if (scaling_ == InputScaling::kPerRow) {
+    a.scales = quantization.row_scales.data();
+    a.zero_points = quantization.row_zero_points.data();
+  } else {
+    a.scales = &quantization.scale;
+    a.zero_points = &zero_point;
+  }
+
+  alignas(64) std::byte prepared[kPreparedBytes];
+  float scales[kMostRows];
+  int32_t zero_points[kMostRows];
+  int32_t row_terms[kMostRows];
+  a.terms = row_terms;
+  if (prepares_) {
+    RowPreparation::Target target;
+    target.rows = prepared;
+    target.scales = scales;
+    target.zero_points = zero_points;
+    target.row_terms = row_terms;
+    target.scratch = prepared + kPreparedBytes - preparation.scratch_bytes();
+    preparation.PrepareRows(input, quantization, 0, rows, 0, target);
+    if (preparation.copies()) {
+      a.data = prepared;
+      a.stride = preparation.row_bytes();
+    }
+    if (preparation.parameters_per_row()) {
+      a.scales = scales;
+      a.zero_points = zero_points;
+    }
+  }
+
+  const bool bounded = std::bit_cast<uint32_t>(quantization.scale) <= largest_bounded_scale_;
+  const plan::RowTiles split = plan::SplitRows(rows, tile_rows_);
+  int64_t row = 0;
+  if (split.taller != 0) [[unlikely]] {
+    MultiplyTiles(a, 0, split.taller, split.height + 1, bounded, output, residual);
+    row = split.taller * (split.height + 1);
+  }
+  MultiplyTiles(a, row, split.others, split.height, bounded, output, residual);
+  return true;
+}
+
+}  // namespace qforge
