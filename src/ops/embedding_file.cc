@@ -1,0 +1,395 @@
+// The file form of an embedding table.
+//
+// Little-endian, without compression:
+//
+//   [0, 128)                    struct Header below
+//   [128, rows_offset)          clusters x 16 f16, then zeros up to a multiple of 64
+//   [rows_offset, file_bytes)   rows as they are in memory, `stride` bytes from one to the next;
+//                               gaps are zeros, and there is none behind the last row
+//
+// Each of the three has a checksum, so that no byte of a file is unaccounted for. All checksums are
+// XXH64 with seed 0. rows_offset follows from `clusters` and file_bytes from the rest: they are
+// there to be compared. A change to any of this takes another version.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <system_error>
+
+#include "base/arithmetic.h"
+#include "base/checksum.h"
+#include "ops/embedding_rows.h"
+#include "ops/row_layout.h"
+#include "pack/embedding_table_data.h"
+#include "qforge/embedding_table.h"
+
+namespace qforge {
+namespace {
+
+using pack::EmbeddingTableData;
+
+static_assert(std::endian::native == std::endian::little, "structs are stored as they are");
+
+constexpr char kMagic[9] = "QFORGETB";
+constexpr uint32_t kVersion = 1;
+constexpr int64_t kRowsAlignment = 64;
+constexpr int64_t kCodebookBytes = kCodebookCentres * int64_t{sizeof(Half)};
+
+struct Header {
+  char magic[8];
+  uint32_t version;
+  uint32_t header_bytes;  // 128
+  uint8_t format;         // RowFormat
+  uint8_t parameters;     // DataType: 0 none, 4 f32, 5 f16
+  uint8_t place;          // ParameterPlace
+  uint8_t exponent_bias;
+  uint32_t unused;  // 0
+  int64_t dimension;
+  int64_t rows;
+  int64_t stride;
+  int64_t clusters;
+  int64_t rows_offset;
+  int64_t file_bytes;
+  uint64_t codebooks_checksum;  // of [128, rows_offset)
+  uint64_t rows_checksum;       // of [rows_offset, file_bytes)
+  uint8_t reserved[32];         // 0
+  uint64_t header_checksum;     // of all that is in front of it
+};
+static_assert(sizeof(Header) == 128 && offsetof(Header, header_checksum) == 120);
+static_assert(static_cast<int>(DataType::kF32) == 4 && static_cast<int>(DataType::kF16) == 5);
+static_assert(static_cast<int>(RowFormat::kE5M2) == 9 && kRowFormatCount == 10);
+
+uint64_t HeaderChecksum(const Header& header) {
+  return base::ChecksumOf(&header, offsetof(Header, header_checksum));
+}
+
+int64_t RowsOffset(int64_t clusters) {
+  return base::AlignUp<int64_t>(int64_t{sizeof(Header)} + clusters * kCodebookBytes,
+                                kRowsAlignment);
+}
+
+Status Corrupted(const std::string& path, const char* what) {
+  return Status::Error(StatusCode::kDataCorrupted, "path", "%.120s: %s", path.c_str(), what);
+}
+
+// What the system call that just failed says.
+Status SystemError(const char* verb, const std::string& path) {
+  const int error = errno;
+  StatusCode code = StatusCode::kInvalidArgument;
+  for (const int limit : {ENOMEM, ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE}) {
+    if (error == limit) code = StatusCode::kResourceExhausted;
+  }
+  return Status::Error(code, "path", "cannot %s %.120s: %s", verb, path.c_str(),
+                       std::generic_category().message(error).c_str());
+}
+
+class File {
+ public:
+  File(const std::string& path, int flags) noexcept
+      : descriptor_(open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+  ~File() {
+    if (is_open()) close(descriptor_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  bool is_open() const { return descriptor_ >= 0; }
+  int descriptor() const { return descriptor_; }
+
+  // False on an error, which errno gives, and at the end of the file, where errno is 0.
+  bool Read(void* data, size_t bytes) noexcept {
+    std::byte* to = static_cast<std::byte*>(data);
+    while (bytes > 0) {
+      errno = 0;
+      const ssize_t got = read(descriptor_, to, bytes);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return false;
+      to += got;
+      bytes -= static_cast<size_t>(got);
+    }
+    return true;
+  }
+
+  bool Write(const void* data, size_t bytes) noexcept {
+    const std::byte* from = static_cast<const std::byte*>(data);
+    while (bytes > 0) {
+      const ssize_t put = write(descriptor_, from, bytes);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return false;
+      from += put;
+      bytes -= static_cast<size_t>(put);
+    }
+    return true;
+  }
+
+ private:
+  int descriptor_;
+};
+
+// --- Reading -------------------------------------------------------------------------------------
+
+// Layout, rows and clusters of a table whose header has the right checksum, and is believed no
+// more than a caller: sizes agree with one another and with the file, and none leaves int64.
+Result<EmbeddingTableData> ParseSizes(const std::string& path, const Header& header,
+                                      int64_t file_bytes) {
+  RowLayout layout;
+  layout.format = static_cast<RowFormat>(header.format);
+  layout.dimension = header.dimension;
+  layout.parameters = static_cast<DataType>(header.parameters);
+  layout.place = static_cast<ParameterPlace>(header.place);
+  layout.stride = header.stride;
+  layout.exponent_bias = header.exponent_bias;
+  const Result<RowLayout> complete = CompleteRowLayout("header", layout);
+  if (!complete.ok()) return Corrupted(path, complete.status().message());
+  const Status size = CheckTableSize("header.rows", header.rows, *complete);
+  if (!size.ok()) return Corrupted(path, size.message());
+  const bool two_tier = complete->format == RowFormat::kTwoTier4;
+  const int64_t least = two_tier && header.rows != 0 ? 1 : 0;
+  const int64_t most = two_tier ? kMostCodebooks : 0;
+  if (header.clusters < least || header.clusters > most) {
+    return Corrupted(path, "the header's number of codebooks is impossible");
+  }
+  int64_t expected;
+  if (header.header_bytes != sizeof(Header) || header.rows_offset != RowsOffset(header.clusters) ||
+      !base::CheckedAdd(header.rows_offset, TableExtent(header.rows, *complete), &expected) ||
+      header.file_bytes != expected) {
+    return Corrupted(path, "the header's sizes contradict one another");
+  }
+  if (header.file_bytes != file_bytes) {
+    return Status::Error(StatusCode::kDataCorrupted, "path",
+                         "%.120s has %" PRId64 " bytes; its header says %" PRId64, path.c_str(),
+                         file_bytes, header.file_bytes);
+  }
+  EmbeddingTableData table;
+  table.layout = *complete;
+  table.rows = header.rows;
+  table.clusters = header.clusters;
+  return table;
+}
+
+struct OpenedFile {
+  EmbeddingTableData table;  // without its data
+  Header header;
+};
+
+// Opens a file and reads its header, behind which `file` is left.
+Result<OpenedFile> ReadHeader(const std::string& path, File* file) {
+  if (!file->is_open()) return SystemError("open", path);
+  struct stat state;
+  if (fstat(file->descriptor(), &state) != 0) return SystemError("examine", path);
+  if (!S_ISREG(state.st_mode)) {
+    return Status::Error(StatusCode::kInvalidArgument, "path", "%.120s is not a regular file",
+                         path.c_str());
+  }
+  Header header{};
+  const size_t readable =
+      static_cast<size_t>(std::min<int64_t>(sizeof(header), static_cast<int64_t>(state.st_size)));
+  if (!file->Read(&header, readable)) return SystemError("read", path);
+  if (std::memcmp(header.magic, kMagic, std::min(readable, sizeof(header.magic))) != 0) {
+    return Status::Error(StatusCode::kUnsupported, "path",
+                         "%.120s does not begin with \"%s\": it is no file of a table",
+                         path.c_str(), kMagic);
+  }
+  if (readable < sizeof(header)) return Corrupted(path, "the file ends within its header");
+  if (header.version != kVersion) {
+    return Status::Error(StatusCode::kUnsupported, "path",
+                         "%.120s is of version %" PRIu32 "; this build reads version %" PRIu32,
+                         path.c_str(), header.version, kVersion);
+  }
+  if (header.header_checksum != HeaderChecksum(header)) {
+    return Corrupted(path, "the header's checksum does not match");
+  }
+  Result<EmbeddingTableData> table = ParseSizes(path, header, state.st_size);
+  if (!table.ok()) return table.status();
+  return OpenedFile{std::move(*table), header};
+}
+
+Status CheckCodebooks(const std::string& path, const Header& header, const std::byte* codebooks) {
+  const size_t bytes = static_cast<size_t>(header.rows_offset) - sizeof(Header);
+  if (base::ChecksumOf(codebooks, bytes) == header.codebooks_checksum) return Status();
+  return Corrupted(path, "the codebooks' checksum does not match");
+}
+
+Status CheckRows(const std::string& path, const Header& header, const std::byte* rows) {
+  const size_t bytes = static_cast<size_t>(header.file_bytes - header.rows_offset);
+  if (base::ChecksumOf(rows, bytes) == header.rows_checksum) return Status();
+  return Corrupted(path, "the rows' checksum does not match");
+}
+
+// The next `bytes` bytes of a file.
+Result<base::AlignedBuffer> ReadSection(const std::string& path, File* file, int64_t bytes) {
+  Result<base::AlignedBuffer> buffer =
+      base::AlignedBuffer::Allocate(static_cast<size_t>(bytes), "path");
+  if (!buffer.ok() || file->Read(buffer->data(), buffer->size())) return buffer;
+  if (errno == 0) return Corrupted(path, "the file became shorter while it was read");
+  return SystemError("read", path);
+}
+
+// --- Writing -------------------------------------------------------------------------------------
+
+// Writes rows from where `file` is, and gives their checksum. False on an error of the system.
+bool WriteRows(const EmbeddingTableData& table, std::byte* buffer, int64_t buffer_rows, File* file,
+               uint64_t* checksum) {
+  const int64_t stride = table.layout.stride;
+  base::Checksum sum;
+  for (int64_t row = 0; row < table.rows; row += buffer_rows) {
+    const int64_t rows = std::min(buffer_rows, table.rows - row);
+    // The gap behind a piece belongs to it, but for the last: it has been zero from the beginning.
+    const bool last = row + rows == table.rows;
+    const int64_t bytes = last ? TableExtent(rows, table.layout) : rows * stride;
+    CopyRows(table.data + row * stride, rows, table.layout, buffer);
+    sum.Update(buffer, static_cast<size_t>(bytes));
+    if (!file->Write(buffer, static_cast<size_t>(bytes))) return false;
+  }
+  *checksum = sum.value();
+  return true;
+}
+
+Header HeaderOf(const EmbeddingTableData& table) {
+  Header header{};
+  std::memcpy(header.magic, kMagic, sizeof(header.magic));
+  header.version = kVersion;
+  header.header_bytes = sizeof(Header);
+  header.format = static_cast<uint8_t>(table.layout.format);
+  header.parameters = static_cast<uint8_t>(table.layout.parameters);
+  header.place = static_cast<uint8_t>(table.layout.place);
+  header.exponent_bias = static_cast<uint8_t>(table.layout.exponent_bias);
+  header.dimension = table.layout.dimension;
+  header.rows = table.rows;
+  header.stride = table.layout.stride;
+  header.clusters = table.clusters;
+  header.rows_offset = RowsOffset(table.clusters);
+  header.file_bytes = header.rows_offset + TableExtent(table.rows, table.layout);
+  return header;
+}
+
+// Codebooks and rows, then the header, which has their checksums.
+Status WriteTable(const EmbeddingTableData& table, const std::string& path, File* file) {
+  constexpr int64_t kBufferBytes = int64_t{1} << 20;
+  const int64_t buffer_rows =
+      std::clamp<int64_t>(kBufferBytes / table.layout.stride, 1, std::max<int64_t>(1, table.rows));
+  const Header no_header{};
+  Header header = HeaderOf(table);
+  const size_t codebooks_bytes = static_cast<size_t>(header.rows_offset) - sizeof(Header);
+  const size_t rows_bytes = static_cast<size_t>(buffer_rows * table.layout.stride);
+  Result<base::AlignedBuffer> buffer =
+      base::AlignedBuffer::Allocate(std::max(codebooks_bytes, rows_bytes), "path");
+  if (!buffer.ok()) return buffer.status();
+  std::memset(buffer->data(), 0, buffer->size());
+  if (table.clusters != 0) {
+    std::memcpy(buffer->data(), table.codebooks,
+                static_cast<size_t>(table.clusters * kCodebookBytes));
+  }
+  header.codebooks_checksum = base::ChecksumOf(buffer->data(), codebooks_bytes);
+  if (!file->Write(&no_header, sizeof(no_header)) ||
+      !file->Write(buffer->data(), codebooks_bytes)) {
+    return SystemError("write", path);
+  }
+  std::memset(buffer->data(), 0, codebooks_bytes);
+  if (!WriteRows(table, buffer->data(), buffer_rows, file, &header.rows_checksum)) {
+    return SystemError("write", path);
+  }
+  header.header_checksum = HeaderChecksum(header);
+  if (lseek(file->descriptor(), 0, SEEK_SET) != 0 || !file->Write(&header, sizeof(header)) ||
+      fsync(file->descriptor()) != 0) {
+    return SystemError("write", path);
+  }
+  return Status();
+}
+
+// A name beside `path` that no other save of this machine uses.
+std::string TemporaryName(const std::string& path) {
+  static std::atomic<unsigned> count{0};
+  return path + "." + std::to_string(getpid()) + "." + std::to_string(count++) + ".partial";
+}
+
+Status NoMemory() {
+  return Status::Error(StatusCode::kResourceExhausted, "", "no memory for a table");
+}
+
+}  // namespace
+
+// The file appears under its name when it is complete: a reader never sees half of it, and a table
+// that is mapped from the file which is replaced keeps its bytes.
+Status EmbeddingTable::Save(const std::string& path) const noexcept {
+  try {
+    struct stat state;
+    if (stat(path.c_str(), &state) == 0 && !S_ISREG(state.st_mode)) {
+      return Status::Error(StatusCode::kInvalidArgument, "path",
+                           "%.120s is there and not a regular file", path.c_str());
+    }
+    const std::string temporary = TemporaryName(path);
+    File file(temporary, O_WRONLY | O_CREAT | O_EXCL);
+    if (!file.is_open()) return SystemError("create", temporary);
+    Status status = WriteTable(*table_, temporary, &file);
+    if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
+      status = SystemError("replace", path);
+    }
+    if (!status.ok()) unlink(temporary.c_str());
+    return status;
+  } catch (const std::bad_alloc&) {
+    return NoMemory();
+  }
+}
+
+Result<EmbeddingTable> EmbeddingTable::Load(const std::string& path) noexcept {
+  try {
+    File file(path, O_RDONLY);
+    Result<OpenedFile> opened = ReadHeader(path, &file);
+    if (!opened.ok()) return opened.status();
+    const Header& header = opened->header;
+    EmbeddingTableData& table = opened->table;
+    Result<base::AlignedBuffer> codebooks =
+        ReadSection(path, &file, header.rows_offset - int64_t{sizeof(Header)});
+    if (!codebooks.ok()) return codebooks.status();
+    QFORGE_RETURN_IF_ERROR(CheckCodebooks(path, header, codebooks->data()));
+    Result<base::AlignedBuffer> rows =
+        ReadSection(path, &file, header.file_bytes - header.rows_offset);
+    if (!rows.ok()) return rows.status();
+    QFORGE_RETURN_IF_ERROR(CheckRows(path, header, rows->data()));
+    table.own_rows = std::move(*rows);
+    table.own_codebooks = std::move(*codebooks);
+    table.data = table.own_rows.data();
+    table.codebooks = table.own_codebooks.As<Half>();
+    return EmbeddingTable(std::make_shared<EmbeddingTableData>(std::move(table)));
+  } catch (const std::bad_alloc&) {
+    return NoMemory();
+  }
+}
+
+Result<EmbeddingTable> EmbeddingTable::Map(const std::string& path, bool verify) noexcept {
+  try {
+    File file(path, O_RDONLY);
+    Result<OpenedFile> opened = ReadHeader(path, &file);
+    if (!opened.ok()) return opened.status();
+    const Header& header = opened->header;
+    EmbeddingTableData& table = opened->table;
+    const size_t bytes = static_cast<size_t>(header.file_bytes);
+    void* const mapped = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.descriptor(), 0);
+    if (mapped == MAP_FAILED) return SystemError("map", path);
+    // Unmaps also where the constructor throws.
+    table.mapping = std::shared_ptr<const void>(
+        mapped, [bytes](const void* begin) { munmap(const_cast<void*>(begin), bytes); });
+    const std::byte* const begin = static_cast<const std::byte*>(mapped);
+    QFORGE_RETURN_IF_ERROR(CheckCodebooks(path, header, begin + sizeof(Header)));
+    table.data = begin + header.rows_offset;
+    if (verify) QFORGE_RETURN_IF_ERROR(CheckRows(path, header, table.data));
+    if (table.clusters != 0) {
+      table.codebooks = reinterpret_cast<const Half*>(begin + sizeof(Header));
+    }
+    return EmbeddingTable(std::make_shared<EmbeddingTableData>(std::move(table)));
+  } catch (const std::bad_alloc&) {
+    return NoMemory();
+  }
+}
+
+}  // namespace qforge
