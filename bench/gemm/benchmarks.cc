@@ -15,81 +15,17 @@
 #include "gemm/comparison.h"
 #include "gemm/creation.h"
 #include "gemm/limits.h"
-#include "gemm/paired_rounds.h"
 #include "gemm/problem.h"
 #include "peers/peer.h"
 #include "qforge/types.h"
+#include "support/isas.h"
+#include "support/paired_benchmark.h"
+#include "support/paired_rounds.h"
 
 namespace qforge::bench {
 namespace {
 
 using benchmark::UserCounters;
-
-// What an entry runs: paired rounds, of which Google Benchmark times one party, and counters made
-// from all of them.
-struct Measurement {
-  std::shared_ptr<PairedRounds> rounds;
-  size_t timed_party = 0;
-  std::function<void(UserCounters& counters)> report;
-};
-using MakeMeasurement = std::function<Measurement()>;
-
-// The measurement of the entry that is running. Google Benchmark calls an entry several times with
-// growing iteration counts; it is made once, and freed when the next entry begins.
-Measurement& Prepare(const std::string& name, const MakeMeasurement& make) {
-  static std::string prepared;
-  static Measurement measurement;
-  if (prepared != name) {
-    prepared.clear();
-    measurement = Measurement();
-    measurement = make();
-    prepared = name;
-  }
-  return measurement;
-}
-
-// Iterations come in slices; between them the clock stands still and the other parties have theirs.
-void RunRounds(benchmark::State& state, Measurement& measurement) {
-  PairedRounds& rounds = *measurement.rounds;
-  rounds.Clear();
-  while (state.KeepRunningBatch(rounds.RepetitionsPerSlice(measurement.timed_party))) {
-    state.PauseTiming();
-    for (size_t party = 0; party < rounds.party_count(); ++party) {
-      if (party == measurement.timed_party) continue;
-      rounds.WarmUp(party);
-      rounds.Measure(party);
-    }
-    rounds.WarmUp(measurement.timed_party);
-    state.ResumeTiming();
-    rounds.Measure(measurement.timed_party);
-  }
-  measurement.report(state.counters);
-  state.counters["disturbed"] = rounds.Disturbed();
-}
-
-void Register(const std::string& name, MakeMeasurement make) {
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [name, make = std::move(make)](benchmark::State& state) {
-                                 try {
-                                   RunRounds(state, Prepare(name, make));
-                                 } catch (const std::exception& error) {
-                                   state.SkipWithError(error.what());
-                                 }
-                               })
-      ->UseRealTime()
-      ->Unit(benchmark::kMicrosecond);
-}
-
-std::string Suffix(Isa isa, int threads) {
-  return std::string("/isa:") + IsaName(isa) + "/threads:" + std::to_string(threads);
-}
-
-// The quartiles as NAME, NAME_low and NAME_high.
-void AddSpread(const std::string& name, const Spread& spread, UserCounters& counters) {
-  counters[name] = spread.median;
-  counters[name + "_low"] = spread.low;
-  counters[name + "_high"] = spread.high;
-}
 
 void AddRates(const Comparison& comparison, size_t party, UserCounters& counters) {
   counters["GOPS"] = comparison.Gops(party);
@@ -201,13 +137,14 @@ void RegisterLimits(const std::vector<Shape>& shapes, Isa isa) {
   }
   for (const int r : rows) {
     const std::string variant = rows.size() == 1 ? "" : "/rows:" + std::to_string(r);
-    Register("limit/issue" + Suffix(isa, kThreads) + variant,
-             [=] { return MakeLimit(IssueLimit(isa, r, MakeContext(isa, kThreads)), "GOPS"); });
+    RegisterMeasurement("limit/issue" + IsaAndThreads(isa, kThreads) + variant, [=] {
+      return MakeLimit(IssueLimit(isa, r, MakeContext(isa, kThreads)), "GOPS");
+    });
   }
   for (const int64_t bytes : footprints) {
-    Register("limit/stream/" + std::to_string(bytes) + Suffix(isa, kThreads), [=] {
-      return MakeLimit(StreamLimit(isa, bytes, MakeContext(isa, kThreads)), "GB/s");
-    });
+    RegisterMeasurement(
+        "limit/stream/" + std::to_string(bytes) + IsaAndThreads(isa, kThreads),
+        [=] { return MakeLimit(StreamLimit(isa, bytes, MakeContext(isa, kThreads)), "GB/s"); });
   }
 }
 
@@ -217,17 +154,19 @@ void RegisterProducts(const std::vector<Shape>& shapes, Isa isa, bool with_peers
   const bool two_cores = std::thread::hardware_concurrency() >= 2;
   for (const Shape& shape : shapes) {
     const std::string family = "int8/" + shape.Name();
-    Register(family + Suffix(isa, 1), [=] { return MakeProduct(shape, isa, 1); });
+    RegisterMeasurement(family + IsaAndThreads(isa, 1), [=] { return MakeProduct(shape, isa, 1); });
     if (with_peers) {
       for (const std::unique_ptr<Peer>& owned : Peers()) {
         Peer* const peer = owned.get();
-        Register(family + Suffix(isa, 1) + "/peer:" + peer->name(),
-                 [=] { return MakePeer(*peer, shape, isa); });
+        RegisterMeasurement(family + IsaAndThreads(isa, 1) + "/peer:" + peer->name(),
+                            [=] { return MakePeer(*peer, shape, isa); });
       }
     }
-    Register(family + Suffix(isa, 1) + "/output:s32", [=] { return MakeS32Output(shape, isa, 1); });
+    RegisterMeasurement(family + IsaAndThreads(isa, 1) + "/output:s32",
+                        [=] { return MakeS32Output(shape, isa, 1); });
     if (two_cores && shape.operations() >= kOperationsForTwoThreads) {
-      Register(family + Suffix(isa, 2), [=] { return MakeProduct(shape, isa, 2); });
+      RegisterMeasurement(family + IsaAndThreads(isa, 2),
+                          [=] { return MakeProduct(shape, isa, 2); });
     }
   }
 }
@@ -241,10 +180,12 @@ void RegisterBenchmarks(const std::vector<Shape>& shapes, const std::vector<Isa>
   }
   for (const Isa isa : isas) {
     const std::string layer = "create/4096x4096";
-    Register(layer + Suffix(isa, 1),
-             [=] { return MakeCreation(4096, 4096, WeightsLayout::kInputsByOutputs, isa); });
-    Register(layer + Suffix(isa, 1) + "/layout:outputs_by_inputs",
-             [=] { return MakeCreation(4096, 4096, WeightsLayout::kOutputsByInputs, isa); });
+    RegisterMeasurement(layer + IsaAndThreads(isa, 1), [=] {
+      return MakeCreation(4096, 4096, WeightsLayout::kInputsByOutputs, isa);
+    });
+    RegisterMeasurement(layer + IsaAndThreads(isa, 1) + "/layout:outputs_by_inputs", [=] {
+      return MakeCreation(4096, 4096, WeightsLayout::kOutputsByInputs, isa);
+    });
     if (isa != Isa::kScalar) RegisterLimits(shapes, isa);
     RegisterProducts(shapes, isa, isa != Isa::kScalar && isa == isas.front());
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "support/isas.h"
+
 namespace qforge::bench {
 namespace {
 

@@ -8,13 +8,13 @@
 #include <string>
 
 #include "gemm/limits.h"
-#include "gemm/paired_rounds.h"
 #include "gemm/problem.h"
 #include "gemm/shapes.h"
 #include "peers/peer.h"
 #include "qforge/context.h"
 #include "qforge/isa.h"
 #include "qforge/types.h"
+#include "support/paired_rounds.h"
 
 namespace qforge::bench {
 

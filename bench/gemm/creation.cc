@@ -16,9 +16,10 @@
 
 #include "base/aligned_buffer.h"
 #include "gemm/problem.h"
-#include "gemm/value_or_throw.h"
 #include "jit/kernel_cache.h"
 #include "qforge/linear.h"
+#include "support/isas.h"
+#include "support/value_or_throw.h"
 
 namespace qforge::bench {
 namespace {

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "gemm/paired_rounds.h"
 #include "qforge/isa.h"
 #include "qforge/packed_weights.h"
+#include "support/paired_rounds.h"
 
 namespace qforge::bench {
 

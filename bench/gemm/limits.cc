@@ -13,10 +13,10 @@
 #include "base/arithmetic.h"
 #include "cpu/isa_table.h"
 #include "gemm/limit_loops.h"
-#include "gemm/value_or_throw.h"
 #include "kernels/gemm_kernel.h"
 #include "pack/panel_layout.h"
 #include "plan/row_tiles.h"
+#include "support/value_or_throw.h"
 
 namespace qforge::bench {
 namespace {

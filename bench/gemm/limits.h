@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <string>
 
-#include "gemm/paired_rounds.h"
 #include "gemm/shapes.h"
 #include "qforge/context.h"
 #include "qforge/isa.h"
+#include "support/paired_rounds.h"
 
 namespace qforge::bench {
 

@@ -8,10 +8,10 @@
 #include <string>
 #include <utility>
 
-#include "gemm/value_or_throw.h"
 #include "qforge/linear.h"
 #include "qforge/packed_weights.h"
 #include "ref/reference.h"
+#include "support/value_or_throw.h"
 
 namespace qforge::bench {
 namespace {
@@ -127,13 +127,6 @@ Work LinearWork(std::shared_ptr<const Problem> problem, Isa isa, const Context& 
     }
   }
   return work;
-}
-
-Context MakeContext(Isa isa, int threads) {
-  ContextOptions options;
-  options.max_threads = threads;
-  options.max_isa = isa;
-  return ValueOrThrow(Context::Create(options));
 }
 
 }  // namespace qforge::bench

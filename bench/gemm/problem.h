@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
-#include "gemm/paired_rounds.h"
 #include "gemm/shapes.h"
 #include "qforge/context.h"
 #include "qforge/isa.h"
 #include "qforge/types.h"
+#include "support/paired_rounds.h"
 
 namespace qforge::bench {
 
@@ -45,9 +45,6 @@ Deviation CompareWithReference(const Problem& problem, const uint8_t* output);
 // made, chooses another ISA than `isa`, or is not exact.
 Work LinearWork(std::shared_ptr<const Problem> problem, Isa isa, const Context& context,
                 DataType output);
-
-// A context with that ISA and number of threads. Throws std::runtime_error if it cannot be made.
-Context MakeContext(Isa isa, int threads);
 
 }  // namespace qforge::bench
 

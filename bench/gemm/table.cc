@@ -12,19 +12,16 @@
 #include "cpu/isa_table.h"
 #include "gemm/comparison.h"
 #include "gemm/creation.h"
-#include "gemm/paired_rounds.h"
 #include "jit/kernel_cache.h"
 #include "peers/peer.h"
 #include "qforge/types.h"
+#include "support/paired_rounds.h"
+#include "support/report.h"
 
 namespace qforge::bench {
 namespace {
 
 using nlohmann::json;
-
-json ToJson(const Spread& spread) {
-  return {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}};
-}
 
 struct PeerResult {
   std::string name;
@@ -54,9 +51,6 @@ struct Row {
     });
   }
 };
-
-// Whether too many slices were disturbed for figures to be trusted.
-bool Unreliable(double disturbed) { return disturbed > 0.2; }
 
 // Without VNNI the exact kernel is asked for 90 % of its own instruction mix.
 double TargetOn(Isa isa, const Shape& shape) {
@@ -324,12 +318,8 @@ json PrintTables(const std::vector<Shape>& shapes, const std::vector<Isa>& isas,
     first.push_back(samples.empty() ? std::nullopt : std::make_optional(Median(samples)));
   }
 
-  const cpu::CpuInfo& host = cpu::Host();
-  std::printf("%s (%s), L1d %lld KiB, L2 %lld KiB, L3 %lld KiB\n", host.brand,
-              host.microarchitecture, static_cast<long long>(host.l1d.bytes >> 10),
-              static_cast<long long>(host.l2.bytes >> 10),
-              static_cast<long long>(host.l3.bytes >> 10));
-  json result = {{"cpu", host.brand}, {"rounds", rounds}, {"cache_state", "warm"}};
+  std::printf("%s\n", MachineText().c_str());
+  json result = {{"cpu", cpu::Host().brand}, {"rounds", rounds}, {"cache_state", "warm"}};
   for (const std::unique_ptr<Peer>& peer : Peers()) {
     result["peers"][peer->name()] = peer->description();
   }

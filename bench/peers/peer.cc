@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "base/aligned_buffer.h"
-#include "gemm/value_or_throw.h"
+#include "support/value_or_throw.h"
 
 namespace qforge::bench {
 

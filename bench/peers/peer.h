@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "gemm/paired_rounds.h"
 #include "gemm/problem.h"
 #include "qforge/isa.h"
+#include "support/paired_rounds.h"
 
 namespace qforge::bench {
 

@@ -1,10 +1,11 @@
-#include "gemm/paired_rounds.h"
+#include "support/paired_rounds.h"
 
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace qforge::bench {
@@ -18,13 +19,6 @@ double SecondsFor(const Work& work, int64_t repetitions) {
   const auto start = std::chrono::steady_clock::now();
   work(repetitions);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// The least of three times: one that was interrupted would leave batches of far too little work.
-double LeastSecondsFor(const Work& work, int64_t repetitions) {
-  double least = SecondsFor(work, repetitions);
-  for (int i = 1; i < 3; ++i) least = std::min(least, SecondsFor(work, repetitions));
-  return least;
 }
 
 // How often the system has taken a CPU away from the threads of this process.
@@ -46,15 +40,26 @@ Spread Quartiles(std::vector<double> values) {
   return {at(0.25), at(0.5), at(0.75)};
 }
 
-size_t PairedRounds::Add(Work work) {
+// The least of three times: one that was interrupted would leave batches of far too little work.
+double PairedRounds::LeastSecondsFor(const Party& party, int64_t repetitions) {
+  double least = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < 3; ++i) {
+    if (party.prepare) party.prepare(repetitions);
+    least = std::min(least, SecondsFor(party.work, repetitions));
+  }
+  return least;
+}
+
+size_t PairedRounds::Add(Work work, Work prepare) {
   Party party;
   party.work = std::move(work);
+  party.prepare = std::move(prepare);
   party.work(1);
   int64_t repetitions = 1;
-  double seconds = LeastSecondsFor(party.work, repetitions);
+  double seconds = LeastSecondsFor(party, repetitions);
   while (seconds < kBatchSeconds) {
     repetitions *= 2;
-    seconds = LeastSecondsFor(party.work, repetitions);
+    seconds = LeastSecondsFor(party, repetitions);
   }
   const double estimate = seconds / static_cast<double>(repetitions);
   const auto repetitions_in = [&](double duration) {
@@ -82,15 +87,16 @@ void PairedRounds::WarmUp(size_t party) {
   parties_[party].work(parties_[party].warm_up_repetitions);
 }
 
-void PairedRounds::Measure(size_t index) {
+void PairedRounds::Measure(size_t index, const std::function<void(bool begins)>& clock) {
   Party& party = parties_[index];
   std::vector<double> all, uninterrupted;
-  int64_t interruptions = Interruptions();
   for (int64_t batch = 0; batch < party.batches_per_slice; ++batch) {
+    if (party.prepare) party.prepare(party.repetitions_per_batch);
+    const int64_t interruptions = Interruptions();
+    if (clock) clock(true);
     all.push_back(SecondsFor(party.work, party.repetitions_per_batch));
-    const int64_t now = Interruptions();
-    if (now == interruptions) uninterrupted.push_back(all.back());
-    interruptions = now;
+    if (clock) clock(false);
+    if (Interruptions() == interruptions) uninterrupted.push_back(all.back());
   }
   party.disturbed_slices += uninterrupted.empty() ? 1 : 0;
   const Spread batch = Quartiles(std::move(uninterrupted.empty() ? all : uninterrupted));

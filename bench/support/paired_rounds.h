@@ -2,8 +2,8 @@
 // rounds of short slices: a clock that changes or a neighbour that takes its share meets all
 // parties of a round alike, so that ratios within a round hold where times do not. What is reported
 // is the median over rounds.
-#ifndef QFORGE_BENCH_GEMM_PAIRED_ROUNDS_H_
-#define QFORGE_BENCH_GEMM_PAIRED_ROUNDS_H_
+#ifndef QFORGE_BENCH_SUPPORT_PAIRED_ROUNDS_H_
+#define QFORGE_BENCH_SUPPORT_PAIRED_ROUNDS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -34,7 +34,9 @@ class PairedRounds {
   explicit PairedRounds(double slice_seconds = kSliceSeconds) : slice_seconds_(slice_seconds) {}
 
   // Adds a party, runs its work until it is known how much fills a batch, and returns its index.
-  size_t Add(Work work);
+  // `prepare`, where given, is called with the number of repetitions before each batch and is not
+  // part of its time: it brings the caches into the state that the work is to meet.
+  size_t Add(Work work, Work prepare = nullptr);
 
   // Runs `count` rounds: each party in turn warms up and is measured.
   void Run(int count);
@@ -42,7 +44,8 @@ class PairedRounds {
   // The two halves of a turn, for callers that make their own rounds. Each round must measure each
   // party once.
   void WarmUp(size_t party);
-  void Measure(size_t party);
+  // `clock`, where given, is told where each batch begins (true) and ends (false).
+  void Measure(size_t party, const std::function<void(bool begins)>& clock = nullptr);
   int64_t RepetitionsPerSlice(size_t party) const;
 
   void Clear();  // forgets the times, not the parties
@@ -68,6 +71,7 @@ class PairedRounds {
  private:
   struct Party {
     Work work;
+    Work prepare;  // may be empty
     int64_t repetitions_per_batch = 1;
     int64_t batches_per_slice = 1;
     int64_t warm_up_repetitions = 1;
@@ -75,10 +79,12 @@ class PairedRounds {
     int64_t disturbed_slices = 0;
   };
 
+  static double LeastSecondsFor(const Party& party, int64_t repetitions);
+
   double slice_seconds_;
   std::vector<Party> parties_;
 };
 
 }  // namespace qforge::bench
 
-#endif  // QFORGE_BENCH_GEMM_PAIRED_ROUNDS_H_
+#endif  // QFORGE_BENCH_SUPPORT_PAIRED_ROUNDS_H_

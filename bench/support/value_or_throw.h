@@ -1,6 +1,6 @@
 // Benchmark programs end at the first error: a Status becomes an exception that main() prints.
-#ifndef QFORGE_BENCH_GEMM_VALUE_OR_THROW_H_
-#define QFORGE_BENCH_GEMM_VALUE_OR_THROW_H_
+#ifndef QFORGE_BENCH_SUPPORT_VALUE_OR_THROW_H_
+#define QFORGE_BENCH_SUPPORT_VALUE_OR_THROW_H_
 
 #include <stdexcept>
 #include <utility>
@@ -17,4 +17,4 @@ T ValueOrThrow(Result<T> result) {
 
 }  // namespace qforge::bench
 
-#endif  // QFORGE_BENCH_GEMM_VALUE_OR_THROW_H_
+#endif  // QFORGE_BENCH_SUPPORT_VALUE_OR_THROW_H_
