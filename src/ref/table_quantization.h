@@ -1,0 +1,59 @@
+// The scalar truth of table quantisation: what every row kernel computes, written so that it can be
+// trusted by eye; and the portable path. Nothing here validates, allocates or sets the float
+// environment.
+//
+// A loss is the sum over a row of the squared error e[i], in binary32. So that vectors of any width
+// give the same bits, it is added up as
+//   sums[i % 16] = fma(e[i], e[i], sums[i % 16])   in the order of i, from +0; and then
+//   sums[l] = sums[l] + sums[l + h]                for l < h, with h = 8, 4, 2, 1.
+#ifndef QFORGE_REF_TABLE_QUANTIZATION_H_
+#define QFORGE_REF_TABLE_QUANTIZATION_H_
+
+#include <cstdint>
+
+#include "qforge/half.h"
+#include "qforge/types.h"
+
+namespace qforge::ref {
+
+// A row as floats: NaN as 0, what lies beyond the largest finite value of T, float or Half, as that
+// value. Gives the smallest and the largest, the sign of a zero not specified; count > 0.
+template <class T>
+void LoadRow(const T* source, int64_t count, float* row, float* min, float* max) noexcept;
+
+// What u8, u4 and u2 store besides the values, rounded to f32 or f16 and exact as floats.
+struct RangeParameters {
+  float scale;
+  float bias;
+};
+
+// For values in [lo, hi] with q in [0, levels]: bias = round(lo), scale = round((hi - bias) /
+// levels), so that the top of the range is met although the bottom was rounded. Both are finite;
+// the scale is at least the smallest that f16 has, or the smallest normal f32.
+RangeParameters ChooseRangeParameters(double lo, double hi, int levels, DataType type) noexcept;
+
+// Codes: q = round_half_even(clamp((x - bias) * inverse_scale, 0, levels)), of 8, 4 or 2 bits, the
+// first in the lowest. Unused bits of the last byte are 0. Errors: x - fma(q, scale, bias).
+float RangeLoss(const float* row, int64_t count, float scale, float inverse_scale, float bias,
+                float levels) noexcept;
+void EncodeRange(const float* row, int64_t count, float inverse_scale, float bias, int bits,
+                 uint8_t* codes) noexcept;
+
+inline constexpr int kCentres = 16;
+
+// The bounds between ascending centres: bounds[q] lies in the middle of centres[q - 1] and
+// centres[q]; bounds[0] is not used.
+void FindBounds(const float* centres, float* bounds) noexcept;
+
+// The code of x is the number of bounds below it, its error x - centres[code]. 4 bits, as above.
+float CodebookLoss(const float* row, int64_t count, const float* bounds,
+                   const float* centres) noexcept;
+void EncodeCodebook(const float* row, int64_t count, const float* bounds, uint8_t* codes) noexcept;
+
+// To the nearest value of the format in qforge/row_layout.h, ties to even, within the finite range.
+uint8_t ToE4M3(float value, int exponent_bias) noexcept;
+uint8_t ToE5M2(float value, int exponent_bias) noexcept;
+
+}  // namespace qforge::ref
+
+#endif  // QFORGE_REF_TABLE_QUANTIZATION_H_
