@@ -39,7 +39,7 @@ int64_t FirstRowAt(const LookupShape& shape, int64_t work) {
 
 }  // namespace
 
-int64_t LookupBytes(int64_t row_bytes) { return base::AlignUp(row_bytes, kLineBytes) + kLineBytes; }
+int64_t LinesOf(int64_t bytes) { return base::CeilDiv(bytes, kLineBytes) + 1; }
 
 int64_t LookupParts(int64_t work, int threads) {
   if (threads <= 1) return 1;

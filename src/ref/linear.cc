@@ -135,6 +135,8 @@ void Store(const LinearProblem& problem, int64_t row, int64_t channel,
       break;
     }
     case DataType::kNone:
+    case DataType::kF16:
+    case DataType::kBF16:
       break;
   }
 }

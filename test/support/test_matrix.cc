@@ -21,6 +21,16 @@ bool SameElement(const TestMatrix& a, const TestMatrix& b, int64_t index) {
       const float y = b.data<float>()[index];
       return std::memcmp(&x, &y, sizeof(x)) == 0 || (std::isnan(x) && std::isnan(y));
     }
+    case DataType::kF16: {
+      const Half x = a.data<Half>()[index];
+      const Half y = b.data<Half>()[index];
+      return x.bits == y.bits || (std::isnan(ToFloat(x)) && std::isnan(ToFloat(y)));
+    }
+    case DataType::kBF16: {
+      const BFloat16 x = a.data<BFloat16>()[index];
+      const BFloat16 y = b.data<BFloat16>()[index];
+      return x.bits == y.bits || (std::isnan(ToFloat(x)) && std::isnan(ToFloat(y)));
+    }
     case DataType::kNone:
       break;
   }
@@ -44,6 +54,16 @@ std::string ElementText(const TestMatrix& matrix, int64_t index) {
       std::snprintf(text, sizeof(text), "%.9g (%a)",
                     static_cast<double>(matrix.data<float>()[index]),
                     static_cast<double>(matrix.data<float>()[index]));
+      break;
+    case DataType::kF16:
+      std::snprintf(text, sizeof(text), "%.9g (0x%04x)",
+                    static_cast<double>(ToFloat(matrix.data<Half>()[index])),
+                    matrix.data<uint16_t>()[index]);
+      break;
+    case DataType::kBF16:
+      std::snprintf(text, sizeof(text), "%.9g (0x%04x)",
+                    static_cast<double>(ToFloat(matrix.data<BFloat16>()[index])),
+                    matrix.data<uint16_t>()[index]);
       break;
     case DataType::kNone:
       break;
@@ -86,7 +106,7 @@ OutputMatrix TestMatrix::output() const {
 }
 
 void TestMatrix::SetRandom(Random& random, float low, float high) const {
-  if (type_ == DataType::kF32) {
+  if (type_ == DataType::kF32 || DataTypeSize(type_) == 2) {
     Set([&](int64_t, int64_t) { return random.Real(low, high); });
   } else {
     Set([&](int64_t, int64_t) { return random.Any<int32_t>(); });

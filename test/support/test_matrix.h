@@ -42,7 +42,7 @@ class TestMatrix {
     return data<T>()[row * stride_ + col];
   }
 
-  // Sets each element from function(row, col); f32 and s32 matrices, u8 and s8 likewise.
+  // Sets each element from function(row, col), converted to its type.
   template <class Function>
   const TestMatrix& Set(Function&& function) const;
   // Sets each element to any value of its type; a float to one of [low, high).
@@ -84,6 +84,12 @@ const TestMatrix& TestMatrix::Set(Function&& function) const {
           break;
         case DataType::kF32:
           at<float>(i, j) = static_cast<float>(function(i, j));
+          break;
+        case DataType::kF16:
+          at<Half>(i, j) = ToHalf(static_cast<float>(function(i, j)));
+          break;
+        case DataType::kBF16:
+          at<BFloat16>(i, j) = ToBFloat16(static_cast<float>(function(i, j)));
           break;
         case DataType::kNone:
           break;
