@@ -12,6 +12,8 @@ namespace {
 // Mask registers that PrepareTail() fills: k1 for elements of 4 bytes, k2 for bytes.
 const xb::Opmask kLaneMask(1);
 const xb::Opmask kByteMask(2);
+const xb::Opmask kExactLoadMask(3);  // of bytes; PrepareExactLoad() fills it
+const xb::Opmask kScratchMask(4);
 
 }  // namespace
 
@@ -81,6 +83,9 @@ void Emitter::Broadcast32(Vec to, const xb::Reg32& from) {
 }
 
 void Emitter::LoadWidenS8(Vec to, const Address& from) { vpmovsxbw(Full(to), from); }
+
+void Emitter::Repeat32(Vec to, const xb::Operand& from) { vpbroadcastd(Full(to), from); }
+void Emitter::Repeat64(Vec to, const xb::Operand& from) { vpbroadcastq(Full(to), from); }
 
 // --- Tails ---------------------------------------------------------------------------------
 
@@ -166,6 +171,38 @@ void Emitter::ExtractPart(Vec to, Vec from, int index, int part_bytes) {
   }
 }
 
+void Emitter::PrepareExactLoad(int bytes) {
+  exact_bytes_ = bytes;
+  if (!evex()) return;
+  kxnorq(kExactLoadMask, kExactLoadMask, kExactLoadMask);
+  kshiftrq(kExactLoadMask, kExactLoadMask, static_cast<uint8_t>(64 - bytes));
+}
+
+void Emitter::LoadExact(Vec to, const AddressTerms& from) {
+  if (exact_bytes_ == 0) throw EmissionError("LoadExact without PrepareExactLoad");
+  if (evex()) return vmovdqu8(Full(to) | kExactLoadMask | T_z, ptr[from]);
+  if (exact_bytes_ > 16) {
+    if (exact_bytes_ % 4 != 0) throw EmissionError("LoadExact of more than 16 bytes, in part");
+    std::vector<uint8_t> mask(static_cast<size_t>(vector_bytes()), 0);
+    std::fill_n(mask.begin(), exact_bytes_, uint8_t{0xff});
+    Load(to, ConstantBytes(mask));
+    return vpmaskmovd(Full(to), Full(to), ptr[from]);
+  }
+  if (exact_bytes_ == 16) return vmovdqu(Low(to), ptr[from]);
+  vpxor(Low(to), Low(to), Low(to));
+  int done = 0;
+  for (int piece = 8; piece >= 1; piece /= 2) {
+    if ((exact_bytes_ & piece) == 0) continue;
+    const Address at = ptr[from + done];
+    const auto index = static_cast<uint8_t>(done / piece);
+    if (piece == 8) vpinsrq(Low(to), Low(to), at, index);
+    if (piece == 4) vpinsrd(Low(to), Low(to), at, index);
+    if (piece == 2) vpinsrw(Low(to), Low(to), at, index);
+    if (piece == 1) vpinsrb(Low(to), Low(to), at, index);
+    done += piece;
+  }
+}
+
 void Emitter::LoadExtendBytes(Vec to, const Register& base, int64_t offset, int count,
                               bool is_signed) {
   const auto at = [&](int64_t more) { return ptr[base + static_cast<int>(offset + more)]; };
@@ -197,6 +234,27 @@ void Emitter::Add32(Vec to, Vec a, const xb::Operand& b) { vpaddd(Full(to), Full
 void Emitter::Sub32(Vec to, Vec a, const xb::Operand& b) { vpsubd(Full(to), Full(a), b); }
 void Emitter::Mul32(Vec to, Vec a, const xb::Operand& b) { vpmulld(Full(to), Full(a), b); }
 void Emitter::MaxS32(Vec to, Vec a, const xb::Operand& b) { vpmaxsd(Full(to), Full(a), b); }
+void Emitter::Sub64(Vec to, Vec a, const xb::Operand& b) { vpsubq(Full(to), Full(a), b); }
+
+void Emitter::And(Vec to, Vec a, const xb::Operand& b) {
+  evex() ? vpandd(Full(to), Full(a), b) : vpand(Full(to), Full(a), b);
+}
+
+void Emitter::Or(Vec to, Vec a, const xb::Operand& b) {
+  evex() ? vpord(Full(to), Full(a), b) : vpor(Full(to), Full(a), b);
+}
+
+void Emitter::ShiftLeft32(Vec to, Vec from, int bits) {
+  vpslld(Full(to), Full(from), static_cast<uint8_t>(bits));
+}
+
+void Emitter::ShiftRight32(Vec to, Vec from, int bits) {
+  vpsrld(Full(to), Full(from), static_cast<uint8_t>(bits));
+}
+
+void Emitter::ShiftRightEach32(Vec to, Vec from, const xb::Operand& counts) {
+  vpsrlvd(Full(to), Full(from), counts);
+}
 
 void Emitter::DotU8S8(Vec accumulator, Vec a, const xb::Operand& b) {
   if (!traits_.vnni) throw EmissionError("DotU8S8 on an ISA without VNNI");
@@ -212,11 +270,87 @@ void Emitter::DotS16(Vec accumulator, Vec a, Vec b, Vec scratch) {
 
 void Emitter::ConvertS32ToF32(Vec to, Vec from) { vcvtdq2ps(Full(to), Full(from)); }
 void Emitter::ConvertF32ToS32(Vec to, Vec from) { vcvtps2dq(Full(to), Full(from)); }
+void Emitter::AddF32(Vec to, Vec a, const xb::Operand& b) { vaddps(Full(to), Full(a), b); }
 void Emitter::MulF32(Vec to, Vec a, const xb::Operand& b) { vmulps(Full(to), Full(a), b); }
 void Emitter::MaxF32(Vec to, Vec a, const xb::Operand& b) { vmaxps(Full(to), Full(a), b); }
 void Emitter::MinF32(Vec to, Vec a, const xb::Operand& b) { vminps(Full(to), Full(a), b); }
 void Emitter::FmaF32(Vec to, Vec a, const xb::Operand& b) { vfmadd213ps(Full(to), Full(a), b); }
 void Emitter::FmaAddF32(Vec to, Vec a, const xb::Operand& b) { vfmadd231ps(Full(to), Full(a), b); }
+
+// --- Small formats to and from binary32 ----------------------------------------------------
+
+void Emitter::ExtendU8To32(Vec to, const xb::Operand& from) { vpmovzxbd(Full(to), from); }
+void Emitter::ConvertF16ToF32(Vec to, const xb::Operand& from) { vcvtph2ps(Full(to), from); }
+
+void Emitter::ConvertBF16ToF32(Vec to, const xb::Operand& from) {
+  vpmovzxwd(Full(to), from);
+  ShiftLeft32(to, to, 16);
+}
+
+void Emitter::ConvertE4M3ToF32(Vec to, const xb::Operand& from) {
+  // Sign, exponent and mantissa to bits 15, 13..10 and 9..7 of an f16, the exponent's upper bit 0.
+  vpmovsxbw(Half(to), from);
+  vpsllw(Half(to), Half(to), 7);
+  And(to, to, Constant32(0xBFFFBFFF));
+  vcvtph2ps(Full(to), Half(to));
+}
+
+void Emitter::ConvertE5M2ToF32(Vec to, const xb::Operand& from) {
+  vpmovzxbw(Half(to), from);
+  vpsllw(Half(to), Half(to), 8);
+  vcvtph2ps(Full(to), Half(to));
+}
+
+void Emitter::BroadcastF16Pair(Vec first, Vec second, const Address& from) {
+  vpbroadcastd(Half(second), from);
+  vcvtph2ps(Full(second), Half(second));
+  vmovsldup(Full(first), Full(second));
+  vmovshdup(Full(second), Full(second));
+}
+
+void Emitter::NarrowF32ToF16(Vec to, Vec from) {
+  constexpr uint8_t kToNearestEven = 0;
+  vcvtps2ph(Half(to), Full(from), kToNearestEven);
+}
+
+void Emitter::NarrowF32ToBF16(Vec to, Vec from, Vec scratch, Vec scratch2) {
+  // from + 0x7fff + (the lowest bit that is kept), and NaN quiet in place of that.
+  constexpr uint8_t kUnordered = 3;
+  ShiftRight32(scratch, from, 16);
+  Or(scratch2, scratch, Constant32(0x40));
+  And(scratch, scratch, Constant32(1));
+  Add32(scratch, scratch, Constant32(0x7FFF));
+  Add32(scratch, scratch, Full(from));
+  ShiftRight32(scratch, scratch, 16);
+  if (evex()) {
+    vcmpps(kScratchMask, Full(from), Full(from), kUnordered);
+    vmovdqa32(Full(scratch) | kScratchMask, Full(scratch2));
+    vpmovdw(Half(to), Full(scratch));
+    return;
+  }
+  vcmpps(Full(from), Full(from), Full(from), kUnordered);
+  vblendvps(Full(scratch), Full(scratch), Full(scratch2), Full(from));
+  vpackusdw(Full(scratch), Full(scratch), Full(scratch));
+  constexpr uint8_t kLowestOfEachHalf = 0x08;
+  vpermq(xb::Ymm(to.index), xb::Ymm(scratch.index), kLowestOfEachHalf);
+}
+
+// --- Tables in registers -------------------------------------------------------------------
+
+void Emitter::LookUp16(Vec index, const std::vector<Vec>& table, const Vec* scratch) {
+  if (vector_bytes() == 64) {
+    return vpermps(xb::Zmm(index.index), xb::Zmm(index.index), Full(table[0]));
+  }
+  const xb::Ymm to(index.index), low(table[0].index), high(table[1].index);
+  if (evex()) return vpermi2ps(to, low, high);
+  const xb::Ymm upper_bit(scratch[0].index), from_low(scratch[1].index);
+  vpslld(upper_bit, to, 28);
+  vpermps(from_low, to, low);
+  vpermps(to, to, high);
+  vblendvps(to, from_low, to, upper_bit);
+}
+
+void Emitter::LookUp4(Vec index, Vec table) { vpermilps(Full(index), Full(table), Full(index)); }
 
 // --- Narrowing -----------------------------------------------------------------------------
 
@@ -254,6 +388,14 @@ Address Emitter::Constant32(uint32_t value) {
   std::vector<uint8_t> bytes(static_cast<size_t>(vector_bytes()));
   for (size_t i = 0; i < bytes.size(); ++i) {
     bytes[i] = static_cast<uint8_t>(value >> (8 * (i % 4)));
+  }
+  return ConstantBytes(bytes);
+}
+
+Address Emitter::ConstantLanes(const std::vector<int>& lanes) {
+  std::vector<uint8_t> bytes;
+  for (int lane : lanes) {
+    for (int i = 0; i < 4; ++i) bytes.push_back(static_cast<uint8_t>(lane >> (8 * i)));
   }
   return ConstantBytes(bytes);
 }

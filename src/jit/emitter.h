@@ -27,6 +27,8 @@ namespace qforge::jit {
 using Address = qforge_xbyak::Address;
 using Register = qforge_xbyak::Reg64;
 using Label = qforge_xbyak::Label;
+// What stands between the brackets of an address, to which an offset can be added.
+using AddressTerms = qforge_xbyak::RegExp;
 
 class Emitter : public qforge_xbyak::CodeGenerator {
  public:
@@ -56,6 +58,9 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void Broadcast32(Vec to, const qforge_xbyak::Reg32& from);
   // Half a vector of s8, widened to s16.
   void LoadWidenS8(Vec to, const Address& from);
+  // Repeats the lowest 4 or 8 bytes of `from`, memory or Low() of a vector.
+  void Repeat32(Vec to, const qforge_xbyak::Operand& from);
+  void Repeat64(Vec to, const qforge_xbyak::Operand& from);
 
   // --- Tails -------------------------------------------------------------------------------
   // Prepares the masks for tails of `lanes` 4-byte elements and `bytes` bytes, once per kernel,
@@ -68,6 +73,11 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void StoreBytes(const Register& base, int64_t offset, Vec from, int bytes);
   // The part `index` of `from`, cut into parts of 16 or 32 bytes, in the lowest bytes of `to`.
   void ExtractPart(Vec to, Vec from, int index, int part_bytes);
+  // Prepares LoadExact() of `bytes`, once per kernel.
+  void PrepareExactLoad(int bytes);
+  // Loads that many bytes and touches no other; the bytes behind them become 0. With VEX more than
+  // 16 bytes must be a multiple of 4.
+  void LoadExact(Vec to, const AddressTerms& from);
   // Loads `count` (1 to lanes()) bytes, each extended to 32 bits.
   void LoadExtendBytes(Vec to, const Register& base, int64_t offset, int count, bool is_signed);
 
@@ -76,6 +86,13 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void Sub32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void Mul32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void MaxS32(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void Sub64(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void And(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void Or(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void ShiftLeft32(Vec to, Vec from, int bits);
+  void ShiftRight32(Vec to, Vec from, int bits);
+  // Each lane by its own count; 32 and more give 0.
+  void ShiftRightEach32(Vec to, Vec from, const qforge_xbyak::Operand& counts);
   // accumulator.s32[i] += sum of four u8 x s8 products; exact, wraps modulo 2^32. VNNI only.
   void DotU8S8(Vec accumulator, Vec a, const qforge_xbyak::Operand& b);
   // accumulator.s32[i] += sum of two s16 x s16 products; exact, wraps modulo 2^32.
@@ -84,6 +101,7 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // --- Float arithmetic (binary32, one rounding each) --------------------------------------
   void ConvertS32ToF32(Vec to, Vec from);
   void ConvertF32ToS32(Vec to, Vec from);  // rounds as MXCSR says
+  void AddF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void MulF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   // max(a, b) and min(a, b) give b where either is NaN.
   void MaxF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
@@ -91,6 +109,32 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // to = to * a + b, and to = a * b + to.
   void FmaF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void FmaAddF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
+
+  // --- Small formats to and from binary32 --------------------------------------------------
+  // One element per lane. `from` is memory, or the part of a vector that holds as many bytes:
+  // Low() for bytes, Half() for 16 bits.
+  void ExtendU8To32(Vec to, const qforge_xbyak::Operand& from);
+  void ConvertF16ToF32(Vec to, const qforge_xbyak::Operand& from);
+  void ConvertBF16ToF32(Vec to, const qforge_xbyak::Operand& from);
+  // The bytes of e4m3 or e5m2 with the exponent bias 15, that of f16. e4m3 with another bias is
+  // this times a power of two; so is e5m2.
+  void ConvertE4M3ToF32(Vec to, const qforge_xbyak::Operand& from);
+  void ConvertE5M2ToF32(Vec to, const qforge_xbyak::Operand& from);
+  // Two neighbouring f16, each to all lanes.
+  void BroadcastF16Pair(Vec first, Vec second, const Address& from);
+  // To 16 bits per lane, in the lower half of the vector, to nearest even. Clobbers `from` and, for
+  // bf16, the scratches.
+  void NarrowF32ToF16(Vec to, Vec from);
+  void NarrowF32ToBF16(Vec to, Vec from, Vec scratch, Vec scratch2);
+
+  // --- Tables in registers -----------------------------------------------------------------
+  // How many vectors a table of 16 floats takes.
+  int table16_vectors() const { return 64 / vector_bytes(); }
+  // Replaces each lane of `index` by table[lowest 4 bits]. `scratch` is two vectors, which VEX
+  // clobbers.
+  void LookUp16(Vec index, const std::vector<Vec>& table, const Vec* scratch);
+  // The same with the lowest 2 bits, and the table's 4 floats in every 16 bytes of `table`.
+  void LookUp4(Vec index, Vec table);
 
   // --- Narrowing ---------------------------------------------------------------------------
   // Order of dwords that puts bytes packed by two in-lane packs (32 -> 16 -> 8) back in order.
@@ -108,6 +152,7 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // --- Constants and frame -----------------------------------------------------------------
   // A constant behind the code, repeated to a full vector, or of the given bytes.
   Address Constant32(uint32_t value);
+  Address ConstantLanes(const std::vector<int>& lanes);
   Address ConstantBytes(const std::vector<uint8_t>& bytes);
   // Saves the callee-saved ones of `used`; the matching LeaveFrame restores them and returns.
   void EnterFrame(const std::vector<Register>& used);
@@ -129,6 +174,7 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   std::vector<Register> saved_;
   int tail_lanes_ = 0;
   int tail_bytes_ = 0;
+  int exact_bytes_ = 0;
 
   Emitter(Isa isa, std::vector<uint8_t> buffer);
 };

@@ -1,3 +1,158 @@
 #include "kernels/embedding_kernel.h"
 
-namespace qforge::kernels {}  // namespace qforge::kernels
+#include <new>
+
+#include "cpu/isa_table.h"
+#include "jit/emitter.h"
+#include "kernels/embedding_generators.h"
+
+namespace qforge::kernels {
+namespace {
+
+constexpr int64_t kMaxDimension = int64_t{1} << 20;
+
+// These kernels have no use for the dot product of bytes.
+Isa WithoutVnni(Isa isa) {
+  switch (isa) {
+    case Isa::kAvxVnni:
+      return Isa::kAvx2;
+    case Isa::kAvx512Vnni256:
+      return Isa::kAvx512_256;
+    case Isa::kAvx512Vnni:
+      return Isa::kAvx512;
+    default:
+      return isa;
+  }
+}
+
+bool IsEmitted(Isa isa) { return cpu::IsKnown(isa) && isa != Isa::kScalar; }
+bool IsIndex(int bytes) { return bytes == 4 || bytes == 8; }
+
+bool HasExponentBias(RowFormat format) {
+  return format == RowFormat::kE4M3 || format == RowFormat::kE5M2;
+}
+
+bool HasParameters(RowFormat format) {
+  switch (format) {
+    case RowFormat::kU8:
+    case RowFormat::kU4:
+    case RowFormat::kU2:
+    case RowFormat::kCodebook4:
+    case RowFormat::kTwoTier4:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Exists(const EmbeddingKernel& kernel) {
+  if (!IsEmitted(kernel.isa) || !IsIndex(kernel.index_bytes)) return false;
+  if (static_cast<int>(kernel.format) >= kRowFormatCount) return false;
+  if (kernel.dimension < 1 || kernel.dimension > kMaxDimension) return false;
+  if (kernel.format == RowFormat::kU8 && kernel.parameters != DataType::kF32 &&
+      kernel.parameters != DataType::kF16) {
+    return false;
+  }
+  if (HasExponentBias(kernel.format) && (kernel.exponent_bias < 1 || kernel.exponent_bias > 31)) {
+    return false;
+  }
+  // Without pooling there is no bag that a position could be counted from.
+  if (kernel.pooling == Pooling::kNone && kernel.weights == BagWeights::kPerBagPosition) {
+    return false;
+  }
+  return kernel.output == DataType::kF32 || kernel.output == DataType::kF16 ||
+         kernel.output == DataType::kBF16;
+}
+
+const char* PoolingName(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::kSum:
+      return "sum";
+    case Pooling::kMean:
+      return "mean";
+    case Pooling::kNone:
+      return "gather";
+  }
+  return "unknown";
+}
+
+std::string CheckIndicesName(Isa isa, int index_bytes) {
+  return std::string("embedding_") + cpu::Traits(WithoutVnni(isa)).name + "_check_indices" +
+         std::to_string(8 * index_bytes);
+}
+
+Status NoMemory() {
+  return Status::Error(StatusCode::kResourceExhausted, "", "no memory to emit an embedding kernel");
+}
+
+Status NoSuchKernel(const EmbeddingKernel& kernel) {
+  return Status::Error(StatusCode::kInternal, "",
+                       "no embedding kernel for isa %d, format %d, dimension %lld",
+                       static_cast<int>(kernel.isa), static_cast<int>(kernel.format),
+                       static_cast<long long>(kernel.dimension));
+}
+
+Status NoSuchCheck(Isa isa, int index_bytes) {
+  return Status::Error(StatusCode::kInternal, "", "no index check for isa %d, %d bytes",
+                       static_cast<int>(isa), index_bytes);
+}
+
+}  // namespace
+
+std::string EmbeddingKernel::Name() const {
+  std::string name = "embedding_";
+  name += cpu::Traits(WithoutVnni(isa)).name;
+  name += std::string("_") + RowFormatName(format) + "_d" + std::to_string(dimension);
+  if (format == RowFormat::kU8) name += std::string("_") + DataTypeName(parameters);
+  if (HasParameters(format) && place == ParameterPlace::kFirst) name += "_first";
+  if (HasExponentBias(format)) name += "_bias" + std::to_string(exponent_bias);
+  name += std::string("_") + PoolingName(pooling);
+  if (weights == BagWeights::kPerPosition) name += "_weighted";
+  if (weights == BagWeights::kPerBagPosition) name += "_bagweighted";
+  name += "_index" + std::to_string(8 * index_bytes);
+  if (mapped) name += "_mapped";
+  if (prefetch) name += "_prefetch";
+  name += std::string("_to_") + DataTypeName(output);
+  return name;
+}
+
+Result<jit::CodeBytes> EmitEmbeddingKernel(const EmbeddingKernel& kernel) noexcept {
+  if (!Exists(kernel)) return NoSuchKernel(kernel);
+  try {
+    return jit::Emit(WithoutVnni(kernel.isa), kernel.Name(),
+                     [&](jit::Emitter& emitter) { GenerateEmbedding(emitter, kernel); });
+  } catch (const std::bad_alloc&) {  // the name
+    return NoMemory();
+  }
+}
+
+Result<const jit::Kernel*> GetEmbeddingKernel(const EmbeddingKernel& kernel) noexcept {
+  if (!Exists(kernel)) return NoSuchKernel(kernel);
+  try {
+    return jit::FindOrEmit(kernel.Name(), [&] { return EmitEmbeddingKernel(kernel); });
+  } catch (const std::bad_alloc&) {  // the name
+    return NoMemory();
+  }
+}
+
+Result<jit::CodeBytes> EmitCheckIndices(Isa isa, int index_bytes) noexcept {
+  if (!IsEmitted(isa) || !IsIndex(index_bytes)) return NoSuchCheck(isa, index_bytes);
+  try {
+    return jit::Emit(WithoutVnni(isa), CheckIndicesName(isa, index_bytes),
+                     [&](jit::Emitter& emitter) { GenerateCheckIndices(emitter, index_bytes); });
+  } catch (const std::bad_alloc&) {  // the name
+    return NoMemory();
+  }
+}
+
+Result<const jit::Kernel*> GetCheckIndices(Isa isa, int index_bytes) noexcept {
+  if (!IsEmitted(isa) || !IsIndex(index_bytes)) return NoSuchCheck(isa, index_bytes);
+  try {
+    return jit::FindOrEmit(CheckIndicesName(isa, index_bytes),
+                           [&] { return EmitCheckIndices(isa, index_bytes); });
+  } catch (const std::bad_alloc&) {  // the name
+    return NoMemory();
+  }
+}
+
+}  // namespace qforge::kernels

@@ -1,0 +1,288 @@
+#include "kernels/embedding_decoder.h"
+
+#include "qforge/half.h"
+
+namespace qforge::kernels {
+namespace {
+
+using jit::Address;
+using jit::AddressTerms;
+using jit::Emitter;
+using jit::Vec;
+namespace xb = qforge_xbyak;
+
+// What the decoders have in common.
+class DecoderBase : public RowDecoder {
+ public:
+  DecoderBase(Emitter& emitter, const EmbeddingKernel& kernel, const DecoderRegisters& registers)
+      : e_(emitter), kernel_(kernel), r_(registers), shape_(ShapeOfRow(kernel)) {}
+
+ protected:
+  bool weighted() const { return kernel_.weights != BagWeights::kNone; }
+  bool pooled() const { return kernel_.pooling != Pooling::kNone; }
+  Address Parameter(const RowTerms& row, int offset) const {
+    return e_.ptr[row.parameters + static_cast<int>(shape_.parameters + offset)];
+  }
+  AddressTerms Window(const ColumnVector& columns, const RowTerms& row) const {
+    return row.payload + static_cast<int>(columns.offset);
+  }
+  void EmitScaleByWeight(Vec v) {
+    if (weighted()) e_.MulF32(v, v, e_.Full(r_.weight));
+  }
+
+  Emitter& e_;
+  const EmbeddingKernel kernel_;
+  const DecoderRegisters r_;
+  const RowShape shape_;
+};
+
+// f32, f16, bf16, e4m3, e5m2: each element is a number by itself.
+class FloatDecoder final : public DecoderBase {
+ public:
+  using DecoderBase::DecoderBase;
+
+  int WindowBytes() const override { return e_.lanes() * shape_.element_bits / 8; }
+
+  void EmitAdd(Vec sum, const ColumnVector& columns, const RowTerms& row) override {
+    if (kernel_.format == RowFormat::kF32 && columns.exact_bytes == 0) {
+      return EmitAddOperand(sum, e_.ptr[Window(columns, row)]);
+    }
+    EmitLoad(r_.scratch[0], columns, row);
+    EmitAddOperand(sum, e_.Full(r_.scratch[0]));
+  }
+
+  void EmitDecode(Vec to, const ColumnVector& columns, const RowTerms& row) override {
+    EmitLoad(to, columns, row);
+    if (weighted()) return EmitScaleByWeight(to);
+    // Makes a NaN quiet, as all other ways do.
+    if (kernel_.format == RowFormat::kBF16) e_.MulF32(to, to, e_.Constant32(Bits(1.0f)));
+  }
+
+ private:
+  static uint32_t Bits(float value) { return internal::FloatBits(value); }
+
+  void EmitAddOperand(Vec sum, const xb::Operand& x) {
+    weighted() ? e_.FmaAddF32(sum, r_.weight, x) : e_.AddF32(sum, sum, x);
+  }
+
+  void EmitLoad(Vec to, const ColumnVector& columns, const RowTerms& row) {
+    const AddressTerms window = Window(columns, row);
+    if (columns.exact_bytes == 0) {
+      if (kernel_.format == RowFormat::kF32) return e_.Load(to, e_.ptr[window]);
+      return EmitConvert(to, e_.ptr[window]);
+    }
+    e_.LoadExact(to, window);
+    if (kernel_.format == RowFormat::kF32) return;
+    EmitConvert(to, shape_.element_bits == 16 ? e_.Half(to) : e_.Low(to));
+  }
+
+  void EmitConvert(Vec to, const xb::Operand& from) {
+    if (kernel_.format == RowFormat::kF16) return e_.ConvertF16ToF32(to, from);
+    if (kernel_.format == RowFormat::kBF16) return e_.ConvertBF16ToF32(to, from);
+    kernel_.format == RowFormat::kE4M3 ? e_.ConvertE4M3ToF32(to, from)
+                                       : e_.ConvertE5M2ToF32(to, from);
+    if (kernel_.exponent_bias == 15) return;
+    const uint32_t power = static_cast<uint32_t>(127 + 15 - kernel_.exponent_bias) << 23;
+    e_.MulF32(to, to, e_.Constant32(power));
+  }
+};
+
+// u8. Pooled, scale and bias are never applied to an element: q is added times the scale, and the
+// biases have a sum of their own, in one lane until the end of the bag.
+class ByteDecoder final : public DecoderBase {
+ public:
+  ByteDecoder(Emitter& emitter, const EmbeddingKernel& kernel, const DecoderRegisters& registers)
+      : DecoderBase(emitter, kernel, registers),
+        scale_(e_.vectors().Take()),
+        bias_(e_.vectors().Take()) {}
+
+  int WindowBytes() const override { return e_.lanes(); }
+
+  void EmitBagStart() override { e_.Zero(bias_); }
+
+  void EmitRowStart(const RowTerms& row) override {
+    const bool f32 = kernel_.parameters == DataType::kF32;
+    const Vec bias = pooled() ? r_.scratch[0] : bias_;
+    if (!f32) {
+      e_.BroadcastF16Pair(scale_, bias, Parameter(row, 0));
+    } else {
+      e_.Broadcast32(scale_, Parameter(row, 0));
+      if (!pooled()) e_.Broadcast32(bias, Parameter(row, 4));
+    }
+    if (!pooled()) return;
+    EmitScaleByWeight(scale_);
+    f32 ? EmitAddBias(Parameter(row, 4)) : EmitAddBias(e_.Low(bias));
+  }
+
+  void EmitAdd(Vec sum, const ColumnVector& columns, const RowTerms& row) override {
+    EmitLoad(r_.scratch[0], columns, row);
+    e_.FmaAddF32(sum, r_.scratch[0], e_.Full(scale_));
+  }
+
+  void EmitDecode(Vec to, const ColumnVector& columns, const RowTerms& row) override {
+    EmitLoad(to, columns, row);
+    // to * scale + bias
+    e_.FmaF32(to, scale_, e_.Full(bias_));
+    EmitScaleByWeight(to);
+  }
+
+  void EmitBagEnd(const std::vector<Vec>& sums) override {
+    e_.Repeat32(bias_, e_.Low(bias_));
+    for (Vec sum : sums) e_.AddF32(sum, sum, e_.Full(bias_));
+  }
+
+ private:
+  void EmitAddBias(const xb::Operand& bias) {
+    const xb::Xmm sum = e_.Low(bias_);
+    weighted() ? e_.vfmadd231ss(sum, e_.Low(r_.weight), bias) : e_.vaddss(sum, sum, bias);
+  }
+
+  void EmitLoad(Vec to, const ColumnVector& columns, const RowTerms& row) {
+    if (columns.exact_bytes == 0) {
+      e_.ExtendU8To32(to, e_.ptr[Window(columns, row)]);
+    } else {
+      e_.LoadExact(to, Window(columns, row));
+      e_.ExtendU8To32(to, e_.Low(to));
+    }
+    e_.ConvertS32ToF32(to, to);
+  }
+
+  const Vec scale_;
+  const Vec bias_;
+};
+
+// u4, u2, codebook4, twotier4: the few values that a row is made of, times the weight, are put into
+// a table in registers once per row, and the elements look them up. A look-up reads the lowest bits
+// of a lane alone, so that elements need a shift each, and no mask.
+//
+// The payload comes by a broadcast, which costs no shuffle. One of 4 bytes gives columns in their
+// order, lane i shifted by i elements. 16 elements of 4 bits need one of 8 bytes: even lanes hold
+// the first 8 of them and odd ones the others, and sums stay in this order.
+class TableDecoder final : public DecoderBase {
+ public:
+  TableDecoder(Emitter& emitter, const EmbeddingKernel& kernel, const DecoderRegisters& registers)
+      : DecoderBase(emitter, kernel, registers),
+        table_(e_.vectors().Take(shape_.element_bits == 4 ? e_.table16_vectors() : 1)),
+        shifts_(e_.vectors().Take()),
+        alternates_(e_.lanes() * shape_.element_bits > 32) {}
+
+  int WindowBytes() const override { return alternates_ ? 8 : 4; }
+
+  int LaneOf(const ColumnVector& columns, int column) const override {
+    if (!alternates_) return column;
+    const int element = columns.skipped + column;
+    return element % 8 * 2 + element / 8;
+  }
+
+  void EmitKernelStart() override { e_.Load(shifts_, Shifts(0)); }
+
+  void EmitRowStart(const RowTerms& row) override {
+    switch (kernel_.format) {
+      case RowFormat::kCodebook4:
+        EmitLoadCodebook(row.parameters + static_cast<int>(shape_.parameters));
+        break;
+      case RowFormat::kTwoTier4:
+        e_.movzx(r_.general_scratch.cvt32(),
+                 e_.word[row.parameters + static_cast<int>(shape_.parameters)]);
+        e_.shl(r_.general_scratch, 5);  // 16 centres of 2 bytes
+        EmitLoadCodebook(r_.codebooks + r_.general_scratch);
+        break;
+      default:
+        EmitUniformTable(row);
+        break;
+    }
+    for (Vec v : table_) EmitScaleByWeight(v);
+  }
+
+  void EmitAdd(Vec sum, const ColumnVector& columns, const RowTerms& row) override {
+    EmitDecode(r_.scratch[0], columns, row);
+    e_.AddF32(sum, sum, e_.Full(r_.scratch[0]));
+  }
+
+  void EmitDecode(Vec to, const ColumnVector& columns, const RowTerms& row) override {
+    const AddressTerms window = Window(columns, row);
+    if (columns.exact_bytes == 0) {
+      EmitRepeat(to, e_.ptr[window]);
+    } else {
+      e_.LoadExact(to, window);
+      EmitRepeat(to, e_.Low(to));
+    }
+    if (alternates_ || columns.skipped == 0) {
+      e_.ShiftRightEach32(to, to, e_.Full(shifts_));
+    } else {
+      e_.ShiftRightEach32(to, to, Shifts(columns.skipped));
+    }
+    if (shape_.element_bits == 4) {
+      e_.LookUp16(to, table_, &r_.scratch[1]);
+    } else {
+      e_.LookUp4(to, table_[0]);
+    }
+  }
+
+ private:
+  void EmitRepeat(Vec to, const xb::Operand& from) {
+    alternates_ ? e_.Repeat64(to, from) : e_.Repeat32(to, from);
+  }
+
+  Address Shifts(int skipped) {
+    std::vector<int> lanes;
+    for (int lane = 0; lane < e_.lanes(); ++lane) {
+      lanes.push_back((alternates_ ? lane / 2 : skipped + lane) * shape_.element_bits);
+    }
+    return e_.ConstantLanes(lanes);
+  }
+
+  // The values of q in the part `index` of the table.
+  Address Codes(int index) {
+    std::vector<int> lanes;
+    for (int lane = 0; lane < e_.lanes(); ++lane) {
+      const int q = (index * e_.lanes() + lane) % (1 << shape_.element_bits);
+      lanes.push_back(static_cast<int>(internal::FloatBits(static_cast<float>(q))));
+    }
+    return e_.ConstantLanes(lanes);
+  }
+
+  void EmitUniformTable(const RowTerms& row) {
+    const Vec scale = r_.scratch[0];
+    const Vec bias = table_[0];
+    e_.BroadcastF16Pair(scale, bias, Parameter(row, 0));
+    for (size_t i = 1; i < table_.size(); ++i) e_.Move(table_[i], bias);
+    for (size_t i = 0; i < table_.size(); ++i) {
+      e_.FmaAddF32(table_[i], scale, Codes(static_cast<int>(i)));
+    }
+  }
+
+  void EmitLoadCodebook(const AddressTerms& from) {
+    for (size_t i = 0; i < table_.size(); ++i) {
+      e_.ConvertF16ToF32(table_[i], e_.ptr[from + static_cast<int>(i) * 2 * e_.lanes()]);
+    }
+  }
+
+  const std::vector<Vec> table_;
+  const Vec shifts_;
+  const bool alternates_;
+};
+
+}  // namespace
+
+std::unique_ptr<RowDecoder> RowDecoder::Make(Emitter& emitter, const EmbeddingKernel& kernel,
+                                             const DecoderRegisters& registers) {
+  switch (kernel.format) {
+    case RowFormat::kF32:
+    case RowFormat::kF16:
+    case RowFormat::kBF16:
+    case RowFormat::kE4M3:
+    case RowFormat::kE5M2:
+      return std::make_unique<FloatDecoder>(emitter, kernel, registers);
+    case RowFormat::kU8:
+      return std::make_unique<ByteDecoder>(emitter, kernel, registers);
+    case RowFormat::kU4:
+    case RowFormat::kU2:
+    case RowFormat::kCodebook4:
+    case RowFormat::kTwoTier4:
+      return std::make_unique<TableDecoder>(emitter, kernel, registers);
+  }
+  throw jit::EmissionError("no decoder for this row format");
+}
+
+}  // namespace qforge::kernels

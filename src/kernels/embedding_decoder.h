@@ -1,0 +1,59 @@
+// Decodes rows of a table into vectors of floats, in registers. One decoder per kind of format; the
+// order of operations is that of qforge/embedding_bag.h, so that every ISA gives the same bits.
+#ifndef QFORGE_KERNELS_EMBEDDING_DECODER_H_
+#define QFORGE_KERNELS_EMBEDDING_DECODER_H_
+
+#include <memory>
+#include <vector>
+
+#include "jit/emitter.h"
+#include "kernels/embedding_columns.h"
+#include "kernels/embedding_kernel.h"
+
+namespace qforge::kernels {
+
+// Where a row is: an offset from its first byte is added to `parameters` for what lies at a fixed
+// place, and to `payload` for the window of a ColumnVector, which moves on from block to block.
+struct RowTerms {
+  jit::AddressTerms parameters;
+  jit::AddressTerms payload;
+};
+
+// What the walk over bags lends.
+struct DecoderRegisters {
+  static constexpr int kScratchVectors = 3;
+  jit::Vec scratch[kScratchVectors];  // free within a row and at the end of a bag
+  jit::Register general_scratch;      // likewise
+  jit::Register codebooks;            // twotier4
+  jit::Vec weight;                    // the row's weight in all lanes; no register without weights
+};
+
+class RowDecoder {
+ public:
+  virtual ~RowDecoder() = default;
+
+  // Bytes that loading one vector touches.
+  virtual int WindowBytes() const = 0;
+  // The lane in which the column `column` of these ends.
+  virtual int LaneOf(const ColumnVector& columns, int column) const {
+    return columns.skipped + column;
+  }
+
+  virtual void EmitKernelStart() {}
+  virtual void EmitBagStart() {}
+  // What is read of a row once, whatever the number of its columns.
+  virtual void EmitRowStart(const RowTerms&) {}
+  // Adds the row, or the weight times the row, to the sum of a bag.
+  virtual void EmitAdd(jit::Vec sum, const ColumnVector& columns, const RowTerms& row) = 0;
+  // The row, or the weight times the row, by itself.
+  virtual void EmitDecode(jit::Vec to, const ColumnVector& columns, const RowTerms& row) = 0;
+  virtual void EmitBagEnd(const std::vector<jit::Vec>&) {}
+
+  // Takes the registers that it needs for longer than a row. `registers` is copied.
+  static std::unique_ptr<RowDecoder> Make(jit::Emitter& emitter, const EmbeddingKernel& kernel,
+                                          const DecoderRegisters& registers);
+};
+
+}  // namespace qforge::kernels
+
+#endif  // QFORGE_KERNELS_EMBEDDING_DECODER_H_

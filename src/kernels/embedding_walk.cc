@@ -1,0 +1,267 @@
+// Emits the walk over bags, positions and blocks of columns.
+#include <algorithm>
+#include <cstddef>
+
+#include "kernels/embedding_columns.h"
+#include "kernels/embedding_decoder.h"
+#include "kernels/embedding_generators.h"
+#include "kernels/embedding_output.h"
+
+namespace qforge::kernels {
+namespace {
+
+using jit::Emitter;
+using jit::Label;
+using jit::Register;
+using jit::Vec;
+using Gpr = qforge_xbyak::Operand;
+
+const Register kArguments{Gpr::RDI};
+const Register kScratch{Gpr::RAX};
+const Register kIndices{Gpr::RSI};
+const Register kPosition{Gpr::RDX};
+const Register kBagEnd{Gpr::RCX};     // pooled: the position
+const Register kMappedRow{Gpr::RCX};  // not pooled: negative where the row is missing
+const Register kRows{Gpr::R8};
+const Register kRowStride{Gpr::R9};
+const Register kPrefetchDistance{Gpr::R10};  // plus 1
+const Register kRow{Gpr::R11};
+const Register kWeights{Gpr::RBX};  // of position 0
+const Register kRowMap{Gpr::RBP};
+const Register kCodebooks{Gpr::R12};
+const Register kBlockOffset{
+    Gpr::R13};  // in the payload, of a repeated block from the first of them
+const Register kOutput{Gpr::R14};
+const Register kOutputRow{Gpr::R15};  // bag or, not pooled, position
+
+// What lies beyond is left to the hardware, which follows a row once it has begun.
+constexpr int64_t kMostPrefetchedBytes = 4096;
+constexpr int64_t kLineBytes = 64;
+
+class Walk {
+ public:
+  Walk(Emitter& emitter, const EmbeddingKernel& kernel)
+      : e_(emitter), kernel_(kernel), shape_(ShapeOfRow(kernel)), registers_(TakeRegisters()) {
+    decoder_ = RowDecoder::Make(e_, kernel, registers_);
+    blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), e_.vectors().Free());
+    for (const ColumnBlock& block : blocks_) {
+      sums_.resize(std::max(sums_.size(), block.vectors.size()));
+    }
+    for (Vec& sum : sums_) sum = e_.vectors().Take();
+  }
+
+  void Generate();
+
+ private:
+  bool pooled() const { return kernel_.pooling != Pooling::kNone; }
+  bool weighted() const { return kernel_.weights != BagWeights::kNone; }
+  jit::Address Argument(size_t offset) const {
+    return e_.ptr[kArguments + static_cast<int>(offset)];
+  }
+  // The sums of a block.
+  std::vector<Vec> SumsOf(const ColumnBlock& block) const {
+    return {sums_.begin(), sums_.begin() + static_cast<std::ptrdiff_t>(block.vectors.size())};
+  }
+
+  DecoderRegisters TakeRegisters() {
+    DecoderRegisters registers;
+    for (Vec& scratch : registers.scratch) scratch = e_.vectors().Take();
+    registers.general_scratch = kScratch;
+    registers.codebooks = kCodebooks;
+    if (weighted()) registers.weight = e_.vectors().Take();
+    return registers;
+  }
+
+  void EmitStart();
+  void EmitBlock(const ColumnBlock& block);
+  void EmitPool(const ColumnBlock& block, const RowTerms& row);
+  void EmitGather(const ColumnBlock& block, const RowTerms& row);
+  void EmitLoadIndex(const Register& to, const jit::AddressTerms& at);
+  void EmitPrefetch();
+  void EmitLoadWeight();
+
+  Emitter& e_;
+  const EmbeddingKernel kernel_;
+  const RowShape shape_;
+  const DecoderRegisters registers_;
+  std::unique_ptr<RowDecoder> decoder_;
+  std::vector<ColumnBlock> blocks_;
+  std::vector<Vec> sums_;
+};
+
+void Walk::Generate() {
+  EmitStart();
+  Label next, done;
+  e_.L(next);
+  e_.cmp(kOutputRow, Argument(offsetof(EmbeddingArguments, end)));
+  e_.jge(done, Emitter::T_NEAR);
+  if (pooled()) {
+    e_.mov(kScratch, Argument(offsetof(EmbeddingArguments, starts)));
+    e_.mov(kBagEnd, e_.ptr[kScratch + kOutputRow * 8 + 8]);
+  } else {
+    e_.mov(kPosition, kOutputRow);
+    if (kernel_.prefetch) EmitPrefetch();
+    EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
+    if (kernel_.mapped) {
+      e_.movsxd(kMappedRow, e_.dword[kRowMap + kRow * 4]);
+      e_.mov(kRow, kMappedRow);
+    }
+    e_.imul(kRow, kRowStride);
+    e_.add(kRow, kRows);
+    if (weighted()) EmitLoadWeight();
+  }
+  for (const ColumnBlock& block : blocks_) EmitBlock(block);
+  e_.add(kOutput, Argument(offsetof(EmbeddingArguments, output_stride)));
+  e_.inc(kOutputRow);
+  e_.jmp(next, Emitter::T_NEAR);
+  e_.L(done);
+  e_.LeaveFrame();
+}
+
+void Walk::EmitStart() {
+  e_.EnterFrame({kWeights, kRowMap, kCodebooks, kBlockOffset, kOutput, kOutputRow});
+  const auto load = [&](const Register& to, size_t offset) { e_.mov(to, Argument(offset)); };
+  load(kIndices, offsetof(EmbeddingArguments, indices));
+  load(kRows, offsetof(EmbeddingArguments, rows));
+  load(kRowStride, offsetof(EmbeddingArguments, row_stride));
+  if (kernel_.prefetch) {
+    load(kPrefetchDistance, offsetof(EmbeddingArguments, prefetch_distance));
+    e_.inc(kPrefetchDistance);
+  }
+  if (weighted()) load(kWeights, offsetof(EmbeddingArguments, weights));
+  if (kernel_.mapped) load(kRowMap, offsetof(EmbeddingArguments, row_map));
+  if (kernel_.format == RowFormat::kTwoTier4) {
+    load(kCodebooks, offsetof(EmbeddingArguments, codebooks));
+  }
+  load(kOutputRow, offsetof(EmbeddingArguments, begin));
+  load(kOutput, offsetof(EmbeddingArguments, output_stride));
+  e_.imul(kOutput, kOutputRow);
+  e_.add(kOutput, Argument(offsetof(EmbeddingArguments, output)));
+
+  EmitPrepareStore(e_, kernel_);
+  const int exact_bytes = blocks_.front().vectors.front().exact_bytes;
+  if (exact_bytes != 0) e_.PrepareExactLoad(exact_bytes);
+  decoder_->EmitKernelStart();
+}
+
+void Walk::EmitBlock(const ColumnBlock& block) {
+  const std::vector<Vec> sums = SumsOf(block);
+  const int64_t output_bytes = block.columns * DataTypeSize(kernel_.output);
+  const int64_t payload_bytes = block.columns * shape_.element_bits / 8;
+  const bool repeated = block.repeat > 1;
+  RowTerms row{kRow, kRow};
+  Label again;
+  if (repeated) {
+    row.payload = kRow + kBlockOffset;
+    e_.xor_(kBlockOffset.cvt32(), kBlockOffset.cvt32());
+    e_.L(again);
+  }
+  pooled() ? EmitPool(block, row) : EmitGather(block, row);
+  EmitStore(e_, kernel_, *decoder_, block, sums, kOutput,
+            block.first_column * DataTypeSize(kernel_.output), registers_.scratch);
+  if (!repeated) return;
+  e_.add(kOutput, static_cast<uint32_t>(output_bytes));
+  e_.add(kBlockOffset, static_cast<uint32_t>(payload_bytes));
+  e_.cmp(kBlockOffset, static_cast<uint32_t>(block.repeat * payload_bytes));
+  e_.jl(again, Emitter::T_NEAR);
+  e_.sub(kOutput, static_cast<uint32_t>(block.repeat * output_bytes));
+}
+
+void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
+  const std::vector<Vec> sums = SumsOf(block);
+  Label next, missing, done;
+  e_.mov(kScratch, Argument(offsetof(EmbeddingArguments, starts)));
+  e_.mov(kPosition, e_.ptr[kScratch + kOutputRow * 8]);
+  if (kernel_.weights == BagWeights::kPerBagPosition) {
+    e_.mov(kWeights, Argument(offsetof(EmbeddingArguments, weights)));
+    e_.lea(kScratch, e_.ptr[kPosition * 4]);
+    e_.sub(kWeights, kScratch);
+  }
+  for (Vec sum : sums) e_.Zero(sum);
+  decoder_->EmitBagStart();
+  e_.cmp(kPosition, kBagEnd);
+  e_.jge(done, Emitter::T_NEAR);
+
+  e_.align(32);
+  e_.L(next);
+  // Other blocks find what the first one had prefetched.
+  if (kernel_.prefetch && block.first_column == 0) EmitPrefetch();
+  EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
+  if (kernel_.mapped) {
+    e_.movsxd(kRow, e_.dword[kRowMap + kRow * 4]);
+    e_.test(kRow, kRow);
+    e_.js(missing, Emitter::T_NEAR);
+  }
+  e_.imul(kRow, kRowStride);
+  e_.add(kRow, kRows);
+  if (weighted()) EmitLoadWeight();
+  decoder_->EmitRowStart(row);
+  for (size_t i = 0; i < sums.size(); ++i) decoder_->EmitAdd(sums[i], block.vectors[i], row);
+  e_.L(missing);
+  e_.inc(kPosition);
+  e_.cmp(kPosition, kBagEnd);
+  e_.jl(next, Emitter::T_NEAR);
+
+  e_.L(done);
+  decoder_->EmitBagEnd(sums);
+  if (kernel_.pooling != Pooling::kMean) return;
+  const Register count = kPosition;
+  e_.mov(kScratch, Argument(offsetof(EmbeddingArguments, starts)));
+  e_.mov(count, kBagEnd);
+  e_.sub(count, e_.ptr[kScratch + kOutputRow * 8]);
+  EmitMean(e_, sums, count, registers_.scratch);
+}
+
+void Walk::EmitGather(const ColumnBlock& block, const RowTerms& row) {
+  const std::vector<Vec> sums = SumsOf(block);
+  Label missing, done;
+  if (kernel_.mapped) {
+    e_.test(kMappedRow, kMappedRow);
+    e_.js(missing, Emitter::T_NEAR);
+  }
+  decoder_->EmitRowStart(row);
+  for (size_t i = 0; i < sums.size(); ++i) decoder_->EmitDecode(sums[i], block.vectors[i], row);
+  if (!kernel_.mapped) return;
+  e_.jmp(done, Emitter::T_NEAR);
+  e_.L(missing);
+  for (Vec sum : sums) e_.Zero(sum);
+  e_.L(done);
+}
+
+void Walk::EmitLoadIndex(const Register& to, const jit::AddressTerms& at) {
+  if (kernel_.index_bytes == 8) {
+    e_.mov(to, e_.ptr[at]);
+  } else {
+    e_.movsxd(to, e_.dword[at]);
+  }
+}
+
+// The row of the position that lies kPrefetchDistance - 1 ahead, or of the last one. Where the map
+// has no row, an address in front of the table is prefetched, which does nothing.
+void Walk::EmitPrefetch() {
+  const jit::Address end = Argument(offsetof(EmbeddingArguments, index_end));
+  e_.lea(kScratch, e_.ptr[kPosition + kPrefetchDistance]);
+  e_.cmp(kScratch, end);
+  e_.cmovg(kScratch, end);
+  EmitLoadIndex(kScratch, kIndices + kScratch * kernel_.index_bytes - kernel_.index_bytes);
+  if (kernel_.mapped) e_.movsxd(kScratch, e_.dword[kRowMap + kScratch * 4]);
+  e_.imul(kScratch, kRowStride);
+  const int64_t bytes = std::min(shape_.bytes, kMostPrefetchedBytes);
+  for (int64_t line = 0; line < bytes; line += kLineBytes) {
+    e_.prefetcht0(e_.ptr[kRows + kScratch + static_cast<int>(line)]);
+  }
+  // Rows need not begin where a line does.
+  if ((bytes - 1) % kLineBytes != 0) {
+    e_.prefetcht0(e_.ptr[kRows + kScratch + static_cast<int>(bytes - 1)]);
+  }
+}
+
+void Walk::EmitLoadWeight() { e_.Broadcast32(registers_.weight, e_.ptr[kWeights + kPosition * 4]); }
+
+}  // namespace
+
+void GenerateEmbedding(Emitter& emitter, const EmbeddingKernel& kernel) {
+  Walk(emitter, kernel).Generate();
+}
+
+}  // namespace qforge::kernels

@@ -1,0 +1,77 @@
+// Kernels against the scalar reference, bit for bit, on every ISA of this machine.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "embedding/kernel_case.h"
+#include "support/isas.h"
+
+namespace qforge::test {
+namespace {
+
+using kernels::EmbeddingKernel;
+
+std::string VariantName(const EmbeddingKernel& kernel) {
+  std::string name = RowFormatName(kernel.format);
+  if (kernel.parameters != DataType::kNone)
+    name += std::string("_") + DataTypeName(kernel.parameters);
+  if (kernel.exponent_bias != 0) name += "_bias" + std::to_string(kernel.exponent_bias);
+  return name;
+}
+
+class EmbeddingKernels : public ::testing::TestWithParam<EmbeddingKernel> {};
+
+// All dimensions at which something changes: tails, windows, one block, two, and repeated ones.
+TEST_P(EmbeddingKernels, EveryDimension) {
+  std::vector<int64_t> dimensions;
+  for (int64_t d = 1; d <= 35; ++d) dimensions.push_back(d);
+  for (int64_t d : {48, 64, 72, 96, 100, 127, 128, 129, 192, 256, 300, 512, 1024, 1700, 2500}) {
+    dimensions.push_back(d);
+  }
+  const std::vector<EmbeddingKernel> options = OptionVariants(GetParam());
+  uint64_t seed = 1;
+  for (const int64_t dimension : dimensions) {
+    for (const Isa isa : SupportedEmbeddingIsas()) {
+      // Every dimension with other options; both guards, and every place of the parameters.
+      Random random(seed);
+      for (const ParameterPlace place : {ParameterPlace::kLast, ParameterPlace::kFirst}) {
+        EmbeddingKernel kernel = options[random.Integer<size_t>(0, options.size() - 1)];
+        kernel.isa = isa;
+        kernel.dimension = dimension;
+        kernel.place = place;
+        ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, ++seed));
+        ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kInFront, ++seed));
+      }
+    }
+  }
+}
+
+TEST_P(EmbeddingKernels, EveryCombinationOfOptions) {
+  uint64_t seed = 1000;
+  for (EmbeddingKernel kernel : OptionVariants(GetParam())) {
+    for (const Isa isa : SupportedEmbeddingIsas()) {
+      // Of each combination one dimension, with and without a part of a vector.
+      constexpr int64_t kDimensions[] = {3, 16, 21, 32, 45};
+      kernel.isa = isa;
+      kernel.dimension = kDimensions[++seed % 5];
+      ASSERT_TRUE(
+          CheckAgainstReference(kernel, seed % 2 == 0 ? Guard::kBehind : Guard::kInFront, seed));
+    }
+  }
+}
+
+TEST_P(EmbeddingKernels, TheLargestDimension) {
+  for (const Isa isa : SupportedEmbeddingIsas()) {
+    EmbeddingKernel kernel = GetParam();
+    kernel.isa = isa;
+    kernel.dimension = int64_t{1} << 20;
+    kernel.prefetch = true;
+    ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, 77));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, EmbeddingKernels, ::testing::ValuesIn(FormatVariants()),
+                         [](const auto& info) { return VariantName(info.param); });
+
+}  // namespace
+}  // namespace qforge::test
