@@ -42,6 +42,7 @@ FoundRange RangeFinder::Find(float* row, int64_t count,
   row_ = row;
   count_ = count;
   factor_ = factor;
+  unfactor_ = 1.0 / static_cast<double>(factor);
   min_ = static_cast<double>(bounds.min * factor);
   max_ = static_cast<double>(bounds.max * factor);
   step_ = (max_ - min_) / bins_;
@@ -55,9 +56,9 @@ FoundRange RangeFinder::Find(float* row, int64_t count,
 }
 
 FoundRange RangeFinder::Range(double lo, double hi) const noexcept {
-  const double factor = static_cast<double>(factor_);
   FoundRange found;
-  found.parameters = ref::ChooseRangeParameters(lo / factor, hi / factor, levels_, parameters_);
+  found.parameters =
+      ref::ChooseRangeParameters(lo * unfactor_, hi * unfactor_, levels_, parameters_);
   found.range.scale = found.parameters.scale * factor_;
   found.range.inverse_scale = 1.0f / found.range.scale;
   found.range.bias = found.parameters.bias * factor_;
@@ -85,16 +86,18 @@ double RangeFinder::CertainlyBetter(float loss) const noexcept {
 }
 
 RangeFinder::Candidate RangeFinder::GreedySearch() noexcept {
-  Candidate whole, current, best;
+  Candidate whole, again;
+  Evaluate(&whole, &again);
+  Candidate current = whole, best = whole;
   for (int step = 0; step < greedy_steps_; ++step) {
     Candidate left{current.left + 1, current.right, 0.0f};
     Candidate right{current.left, current.right + 1, 0.0f};
-    if (step == 0) {
-      Evaluate(&whole, &left);
-      best = whole;
-    }
     Evaluate(&left, &right);
-    current = left.loss < right.loss ? left : right;
+    // Which side it is looks random: no branch.
+    const int go_left = left.loss < right.loss ? 1 : 0;
+    current.left += go_left;
+    current.right += 1 - go_left;
+    current.loss = std::min(right.loss, left.loss);
     if (current.loss < best.loss) best = current;
   }
   return static_cast<double>(best.loss) < CertainlyBetter(whole.loss) ? best : whole;

@@ -61,7 +61,8 @@ class RangeFinder {
   // The row that is being looked at.
   const float* row_ = nullptr;
   int64_t count_ = 0;
-  float factor_ = 1.0f;  // it was multiplied by
+  float factor_ = 1.0f;  // it was multiplied by, and its inverse
+  double unfactor_ = 1.0;
   double min_ = 0.0;
   double max_ = 0.0;
   double step_ = 0.0;

@@ -12,9 +12,6 @@ namespace {
 
 using FloatLimits = std::numeric_limits<float>;
 
-constexpr float kLargestHalf = 65504.0f;
-constexpr float kSmallestHalf = 0x1p-24f;
-
 class Loss {
  public:
   void Add(int64_t i, float error) noexcept {
@@ -48,17 +45,6 @@ int CodebookCode(float x, const float* bounds) noexcept {
   int code = 0;
   while (code + 1 < kCentres && x > bounds[code + 1]) ++code;
   return code;
-}
-
-// ToFloat(ToHalf(value)) for finite values within the range of f16, but that a zero is positive. A
-// search does this for each range that it tries; those two branch on bits that look random.
-float RoundToHalf(float value) noexcept {
-  constexpr float kSmallestNormalHalf = 0x1p-14f;
-  // One unit in the last place of this is one of a subnormal f16.
-  constexpr float kSubnormalUnit = 0x1.8p-1f;
-  if (std::abs(value) < kSmallestNormalHalf) return (value + kSubnormalUnit) - kSubnormalUnit;
-  const uint32_t bits = internal::FloatBits(value);
-  return internal::BitsFloat((bits + 0xFFFu + (bits >> 13 & 1u)) & ~0x1FFFu);
 }
 
 // A byte with `mantissa_bits` bits of mantissa. In units of the last one, a value is a whole number
@@ -98,21 +84,6 @@ void LoadRow(const T* source, int64_t count, float* row, float* min, float* max)
 
 template void LoadRow(const float*, int64_t, float*, float*, float*) noexcept;
 template void LoadRow(const Half*, int64_t, float*, float*, float*) noexcept;
-
-RangeParameters ChooseRangeParameters(double lo, double hi, int levels, DataType type) noexcept {
-  const bool half = type == DataType::kF16;
-  const double largest = half ? kLargestHalf : FloatLimits::max();
-  const double smallest = half ? kSmallestHalf : FloatLimits::min();
-  const auto round = [&](double value) {
-    const float rounded = static_cast<float>(std::clamp(value, -largest, largest));
-    return half ? RoundToHalf(rounded) : rounded;
-  };
-  RangeParameters parameters;
-  parameters.bias = round(lo);
-  const double scale = (hi - static_cast<double>(parameters.bias)) / levels;
-  parameters.scale = round(std::max(scale, smallest));
-  return parameters;
-}
 
 float RangeLoss(const float* row, int64_t count, float scale, float inverse_scale, float bias,
                 float levels) noexcept {

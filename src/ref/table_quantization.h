@@ -9,12 +9,17 @@
 #ifndef QFORGE_REF_TABLE_QUANTIZATION_H_
 #define QFORGE_REF_TABLE_QUANTIZATION_H_
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "qforge/half.h"
 #include "qforge/types.h"
 
 namespace qforge::ref {
+
+inline constexpr float kLargestHalf = 65504.0f;
 
 // A row as floats: NaN as 0, what lies beyond the largest finite value of T, float or Half, as that
 // value. Gives the smallest and the largest, the sign of a zero not specified; count > 0.
@@ -30,7 +35,9 @@ struct RangeParameters {
 // For values in [lo, hi] with q in [0, levels]: bias = round(lo), scale = round((hi - bias) /
 // levels), so that the top of the range is met although the bottom was rounded. Both are finite;
 // the scale is at least the smallest that f16 has, or the smallest normal f32.
-RangeParameters ChooseRangeParameters(double lo, double hi, int levels, DataType type) noexcept;
+// Inline, as a search does this for each range that it tries.
+inline RangeParameters ChooseRangeParameters(double lo, double hi, int levels,
+                                             DataType type) noexcept;
 
 // Codes: q = round_half_even(clamp((x - bias) * inverse_scale, 0, levels)), of 8, 4 or 2 bits, the
 // first in the lowest. Unused bits of the last byte are 0. Errors: x - fma(q, scale, bias).
@@ -53,6 +60,34 @@ void EncodeCodebook(const float* row, int64_t count, const float* bounds, uint8_
 // To the nearest value of the format in qforge/row_layout.h, ties to even, within the finite range.
 uint8_t ToE4M3(float value, int exponent_bias) noexcept;
 uint8_t ToE5M2(float value, int exponent_bias) noexcept;
+
+// ToFloat(ToHalf(value)) within the finite range of f16, but that a zero is positive. Those two
+// branch on bits that look random.
+inline float RoundToHalf(float value) noexcept {
+  constexpr float kSmallestNormalHalf = 0x1p-14f;
+  // One unit in the last place of this is one of a subnormal f16.
+  constexpr float kSubnormalUnit = 0x1.8p-1f;
+  if (std::abs(value) < kSmallestNormalHalf) return (value + kSubnormalUnit) - kSubnormalUnit;
+  const uint32_t bits = internal::FloatBits(value);
+  return internal::BitsFloat((bits + 0xFFFu + (bits >> 13 & 1u)) & ~0x1FFFu);
+}
+
+inline RangeParameters ChooseRangeParameters(double lo, double hi, int levels,
+                                             DataType type) noexcept {
+  const bool half = type == DataType::kF16;
+  const double largest =
+      static_cast<double>(half ? kLargestHalf : std::numeric_limits<float>::max());
+  const double smallest = half ? 0x1p-24 : static_cast<double>(std::numeric_limits<float>::min());
+  const auto round = [half](double value) {
+    const float rounded = static_cast<float>(value);
+    return half ? RoundToHalf(rounded) : rounded;
+  };
+  RangeParameters parameters;
+  parameters.bias = round(std::clamp(lo, -largest, largest));
+  const double scale = (hi - static_cast<double>(parameters.bias)) / levels;
+  parameters.scale = round(std::clamp(scale, smallest, largest));
+  return parameters;
+}
 
 }  // namespace qforge::ref
 
