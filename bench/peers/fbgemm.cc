@@ -2,34 +2,15 @@
 
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "peers/fbgemm_isa.h"
 #include "peers/peer.h"
 
 namespace qforge::bench {
 namespace {
-
-fbgemm::inst_set_t InstructionSet(Isa isa) {
-  switch (isa) {
-    case Isa::kAvx2:
-    case Isa::kAvxVnni:  // FBGEMM has no kernels for the VEX-encoded dot product
-      return fbgemm::inst_set_t::avx2;
-    case Isa::kAvx512_256:
-      return fbgemm::inst_set_t::avx512_ymm;
-    case Isa::kAvx512:
-      return fbgemm::inst_set_t::avx512;
-    case Isa::kAvx512Vnni256:
-      return fbgemm::inst_set_t::avx512_vnni_ymm;
-    case Isa::kAvx512Vnni:
-      return fbgemm::inst_set_t::avx512_vnni;
-    case Isa::kScalar:
-      break;
-  }
-  throw std::runtime_error("FBGEMM has no scalar path to compare with");
-}
 
 using PackedInput = fbgemm::PackAMatrix<uint8_t, int32_t>;
 using PackedWeightMatrix = fbgemm::PackBMatrix<int8_t, int32_t>;
@@ -89,15 +70,11 @@ class Fbgemm : public Peer {
   std::string description() const override { return "FBGEMM"; }
 
   Work Prepare(std::shared_ptr<const Problem> problem, Isa isa, uint8_t* output) override {
-    const fbgemm::inst_set_t wanted = InstructionSet(isa);
-    fbgemm::fbgemmForceIsa(wanted);
-    if (fbgemm::fbgemmInstructionSet() != wanted) {
-      throw std::runtime_error(std::string("FBGEMM does not follow to ") + IsaName(isa));
-    }
+    KeepFbgemmTo(isa);
     const auto product = std::make_shared<Product>(std::move(problem), output);
     // The packed layout belongs to the instruction set that was in force.
-    return [product, wanted](int64_t repetitions) {
-      fbgemm::fbgemmForceIsa(wanted);
+    return [product, isa](int64_t repetitions) {
+      fbgemm::fbgemmForceIsa(FbgemmInstructionSet(isa));
       for (int64_t i = 0; i < repetitions; ++i) product->Run();
     };
   }
