@@ -1,0 +1,117 @@
+#include "qforge/embedding_bag.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#include "base/workspace.h"
+#include "ops/embedding_bag_core.h"
+#include "ops/verbose.h"
+
+namespace qforge {
+namespace {
+
+// The error of one look-up among several.
+Status AmongAll(const Status& status, int64_t number) {
+  char field[80];  // cut by Status where it is too long
+  std::snprintf(field, sizeof(field), "bags[%" PRId64 "]%s%s", number,
+                *status.field() == '\0' ? "" : ".", status.field());
+  // The sentence, behind "CODE: field: ".
+  const char* sentence = status.message() + std::strlen(StatusCodeName(status.code())) + 2;
+  if (*status.field() != '\0') sentence += std::strlen(status.field()) + 2;
+  return Status::Error(status.code(), field, "%s", sentence);
+}
+
+template <class T>
+Status CheckCount(const char* field, ArrayView<const T> values, int64_t bags) {
+  if (values.size() != bags || bags < 0) {
+    return Status::Error(StatusCode::kInvalidArgument, field, "%" PRId64 " for %" PRId64 " bags",
+                         values.size(), bags);
+  }
+  if (bags == 0 || values.data() != nullptr) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, field, "is null");
+}
+
+}  // namespace
+
+struct EmbeddingBag::State {
+  BagCore core;
+};
+
+Result<EmbeddingBag> EmbeddingBag::Create(const Context& context, const EmbeddingTable& table,
+                                          const EmbeddingBagOptions& options) noexcept {
+  try {
+    Result<BagCore> core = BagCore::Create(context, table, options);
+    if (!core.ok()) return core.status();
+    auto state = std::make_shared<State>(State{std::move(core).value()});
+    if (Verbose()) PrintCreation(state->core.Describe(), context.isa());
+    return EmbeddingBag(std::move(state));
+  } catch (const std::bad_alloc&) {
+    return Status::Error(StatusCode::kResourceExhausted, "", "no memory for the operation");
+  }
+}
+
+Status EmbeddingBag::Run(const BagInput& input, const OutputMatrix& output) const noexcept {
+  const BagCore& core = state_->core;
+  QFORGE_RETURN_IF_ERROR(ValidateBagShapes(core, input, output));
+  base::Workspace workspace;
+  const size_t starts = static_cast<size_t>(StartsToMake(core, input));
+  QFORGE_RETURN_IF_ERROR(workspace.Lease(starts * sizeof(int64_t)));
+  BagLookup lookup{&core, &input, &output, nullptr};
+  QFORGE_RETURN_IF_ERROR(
+      ValidateBagContents(&lookup, reinterpret_cast<int64_t*>(workspace.data())));
+  RunLookups(core.context, &lookup, 1);
+  return Status();
+}
+
+Status EmbeddingBag::RunAll(const Context& context, ArrayView<const EmbeddingBag> bags,
+                            ArrayView<const BagInput> inputs,
+                            ArrayView<const OutputMatrix> outputs) noexcept {
+  const int64_t count = bags.size();
+  QFORGE_RETURN_IF_ERROR(CheckCount("bags", bags, count));
+  QFORGE_RETURN_IF_ERROR(CheckCount("inputs", inputs, count));
+  QFORGE_RETURN_IF_ERROR(CheckCount("outputs", outputs, count));
+  if (count == 0) return Status();
+
+  // Contents are read of those look-ups alone whose shapes, and those before, are right; so the
+  // first error in order is what comes back.
+  Status bad_shape;
+  int64_t sound = 0;
+  int64_t starts = 0;
+  for (; sound < count; ++sound) {
+    const BagCore& core = bags[sound].state_->core;
+    bad_shape = ValidateBagShapes(core, inputs[sound], outputs[sound]);
+    if (!bad_shape.ok()) break;
+    starts += StartsToMake(core, inputs[sound]);
+  }
+  const size_t lookup_bytes = static_cast<size_t>(sound) * sizeof(BagLookup);
+  const size_t extent_bytes = static_cast<size_t>(sound) * 2 * sizeof(uintptr_t);
+  base::Workspace workspace;
+  QFORGE_RETURN_IF_ERROR(
+      workspace.Lease(lookup_bytes + extent_bytes + static_cast<size_t>(starts) * sizeof(int64_t)));
+  BagLookup* const lookups = reinterpret_cast<BagLookup*>(workspace.data());
+  uintptr_t* const extents = reinterpret_cast<uintptr_t*>(workspace.data() + lookup_bytes);
+  int64_t* room = reinterpret_cast<int64_t*>(workspace.data() + lookup_bytes + extent_bytes);
+  for (int64_t i = 0; i < sound; ++i) {
+    const BagCore& core = bags[i].state_->core;
+    BagLookup* const lookup = new (lookups + i) BagLookup{&core, &inputs[i], &outputs[i], nullptr};
+    const Status status = ValidateBagContents(lookup, room);
+    if (!status.ok()) return AmongAll(status, i);
+    room += StartsToMake(core, inputs[i]);
+  }
+  if (!bad_shape.ok()) return AmongAll(bad_shape, sound);
+  QFORGE_RETURN_IF_ERROR(CheckOutputsApart(lookups, count, extents));
+  RunLookups(context, lookups, count);
+  return Status();
+}
+
+std::string EmbeddingBag::Describe() const noexcept {
+  try {
+    return state_->core.Describe();
+  } catch (const std::bad_alloc&) {
+    return std::string();
+  }
+}
+
+}  // namespace qforge

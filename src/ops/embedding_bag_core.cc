@@ -1,0 +1,156 @@
+#include "ops/embedding_bag_core.h"
+
+#include <cinttypes>
+
+#include "cpu/host.h"
+#include "ops/embedding_rows.h"
+#include "ops/row_layout.h"
+#include "ops/validate.h"
+#include "plan/embedding.h"
+
+namespace qforge {
+namespace {
+
+constexpr int kMostPrefetchDistance = 1024;
+
+const char* PoolingName(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::kSum:
+      return "sum";
+    case Pooling::kMean:
+      return "mean";
+    case Pooling::kNone:
+      break;
+  }
+  return "gather";
+}
+
+Status NotOne(const char* field, int value, const char* what) {
+  return Status::Error(StatusCode::kInvalidArgument, field, "%d is no %s", value, what);
+}
+
+Status CheckOptions(const EmbeddingBagOptions& options) {
+  if (options.pooling > Pooling::kNone) {
+    return NotOne("options.pooling", static_cast<int>(options.pooling), "pooling");
+  }
+  if (options.weights > BagWeights::kPerBagPosition) {
+    return NotOne("options.weights", static_cast<int>(options.weights), "kind of weights");
+  }
+  if (options.bounds > BagBounds::kLengths) {
+    return NotOne("options.bounds", static_cast<int>(options.bounds), "kind of bounds");
+  }
+  const bool pooled = options.pooling != Pooling::kNone;
+  if (!pooled && options.weights == BagWeights::kPerBagPosition) {
+    return Status::Error(StatusCode::kUnsupported, "options.weights",
+                         "per position of a bag; without pooling there are no bags");
+  }
+  switch (options.output) {
+    case DataType::kF32:
+    case DataType::kF16:
+    case DataType::kBF16:
+      break;
+    case DataType::kU8:
+      if (!pooled && options.weights == BagWeights::kNone) break;
+      return Status::Error(StatusCode::kUnsupported, "options.output",
+                           "u8, rows as they are stored, needs neither pooling nor weights");
+    default:
+      return Status::Error(StatusCode::kInvalidArgument, "options.output",
+                           "%s; f32, f16, bf16 or u8 is needed", DataTypeName(options.output));
+  }
+  if (options.prefetch_distance < -1 || options.prefetch_distance > kMostPrefetchDistance) {
+    return Status::Error(StatusCode::kOutOfRange, "options.prefetch_distance",
+                         "%d is not in [-1, %d]", options.prefetch_distance, kMostPrefetchDistance);
+  }
+  return Status();
+}
+
+Status CheckRowMap(ArrayView<const int32_t> map, int64_t rows) {
+  QFORGE_RETURN_IF_ERROR(CheckArray("options.row_map", map.data(), map.size(), DataType::kS32));
+  for (int64_t i = 0; i < map.size(); ++i) {
+    if (map[i] < -1 || map[i] >= rows) {
+      return Status::Error(StatusCode::kOutOfRange, "options.row_map",
+                           "entry %" PRId64 " is %d, which is neither -1 nor in [0, %" PRId64 ")",
+                           i, map[i], rows);
+    }
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& table,
+                                const EmbeddingBagOptions& options) {
+  QFORGE_RETURN_IF_ERROR(CheckOptions(options));
+  QFORGE_RETURN_IF_ERROR(CheckRowMap(options.row_map, table.rows()));
+  // Here and not per call, since it reads a line of every row. Whoever changes the bytes of a table
+  // afterwards, in his own memory or in a mapped file, vouches for their codebooks himself.
+  QFORGE_RETURN_IF_ERROR(CheckCodebookNumbers(table.table(), 0, table.rows()));
+
+  BagCore core(context);
+  core.table = table.shared_table();
+  core.options = options;
+  core.row_bytes = PartsOfRow(table.layout()).bytes();
+  core.output_columns = core.copies_rows() ? core.row_bytes : table.dimension();
+  if (options.prefetch_distance == -1) {
+    core.options.prefetch_distance =
+        plan::PrefetchDistance(core.row_bytes, table.bytes(), cpu::Host().l2.bytes);
+  }
+  if (core.scalar()) return core;
+  QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));
+  QFORGE_RETURN_IF_ERROR(core.Resolve(8, &core.functions_64));
+  return core;
+}
+
+kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
+  kernels::EmbeddingKernel kernel;
+  kernel.isa = context.isa();
+  kernel.format = table->layout.format;
+  kernel.dimension = table->layout.dimension;
+  if (kernel.format == RowFormat::kU8) kernel.parameters = table->layout.parameters;
+  if (PartsOfRow(table->layout).parameter_bytes != 0) kernel.place = table->layout.place;
+  kernel.exponent_bias = table->layout.exponent_bias;
+  kernel.pooling = options.pooling;
+  kernel.weights = options.weights;
+  kernel.index_bytes = index_bytes;
+  kernel.mapped = !options.row_map.empty();
+  kernel.prefetch = options.prefetch_distance != 0;
+  kernel.output = options.output;
+  return kernel;
+}
+
+Status BagCore::Resolve(int index_bytes, Functions* functions) const {
+  const Result<const jit::Kernel*> check = kernels::GetCheckIndices(context.isa(), index_bytes);
+  if (!check.ok()) return check.status();
+  functions->check = (*check)->As<kernels::CheckIndicesFunction>();
+  if (copies_rows()) return Status();
+  const Result<const jit::Kernel*> look_up = kernels::GetEmbeddingKernel(Kernel(index_bytes));
+  if (!look_up.ok()) return look_up.status();
+  functions->look_up = (*look_up)->As<kernels::EmbeddingFunction>();
+  return Status();
+}
+
+std::string BagCore::Describe() const {
+  const RowLayout& layout = table->layout;
+  std::string text = std::string("embedding bag, ") + PoolingName(options.pooling) + " of " +
+                     RowFormatName(layout.format) + " " + std::to_string(table->rows) + " x " +
+                     std::to_string(layout.dimension) + " (" + std::to_string(row_bytes) +
+                     " bytes a row) to " + DataTypeName(options.output) + ", isa " +
+                     IsaName(context.isa()) + ", " + std::to_string(context.thread_count()) +
+                     " thread(s)\n";
+  if (!options.row_map.empty()) {
+    text += "  through a map of " + std::to_string(options.row_map.size()) + " rows\n";
+  }
+  if (copies_rows()) {
+    text += "  rows are copied\n";
+  } else if (scalar()) {
+    text += "  portable code\n";
+  } else {
+    text += "  kernels: " + Kernel(4).Name() + ", " + Kernel(8).Name() + "\n";
+    text += options.prefetch_distance == 0
+                ? std::string("  no prefetch\n")
+                : "  prefetch: " + std::to_string(options.prefetch_distance) + " positions ahead\n";
+  }
+  return text + (options.trusted ? "  indices are trusted\n" : "  indices are checked\n");
+}
+
+}  // namespace qforge

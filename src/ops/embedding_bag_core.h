@@ -1,0 +1,89 @@
+// What an EmbeddingBag is made of, and what one call of it works on.
+#ifndef QFORGE_OPS_EMBEDDING_BAG_CORE_H_
+#define QFORGE_OPS_EMBEDDING_BAG_CORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "kernels/embedding_kernel.h"
+#include "pack/embedding_table_data.h"
+#include "qforge/context.h"
+#include "qforge/embedding_bag.h"
+#include "qforge/embedding_table.h"
+#include "qforge/status.h"
+
+namespace qforge {
+
+// Created once, read by any number of threads.
+struct BagCore {
+  explicit BagCore(const Context& own_context) noexcept : context(own_context) {}
+
+  // Validates everything that does not change per call, and resolves the kernels. May throw
+  // std::bad_alloc.
+  static Result<BagCore> Create(const Context& context, const EmbeddingTable& table,
+                                const EmbeddingBagOptions& options);
+  std::string Describe() const;
+
+  bool pooled() const { return options.pooling != Pooling::kNone; }
+  bool scalar() const { return context.isa() == Isa::kScalar; }
+  bool copies_rows() const { return options.output == DataType::kU8; }
+  // Indices are in [0, index_limit).
+  int64_t index_limit() const {
+    return options.row_map.empty() ? table->rows : options.row_map.size();
+  }
+
+  Context context;
+  std::shared_ptr<const pack::EmbeddingTableData> table;
+  EmbeddingBagOptions options;  // prefetch_distance resolved
+  int64_t row_bytes = 0;
+  int64_t output_columns = 0;
+
+  // For indices of 4 and of 8 bytes; null on the portable path.
+  struct Functions {
+    kernels::EmbeddingFunction* look_up = nullptr;
+    kernels::CheckIndicesFunction* check = nullptr;
+  };
+  Functions functions_32;
+  Functions functions_64;
+  const Functions& functions(int index_bytes) const {
+    return index_bytes == 4 ? functions_32 : functions_64;
+  }
+
+ private:
+  kernels::EmbeddingKernel Kernel(int index_bytes) const;
+  Status Resolve(int index_bytes, Functions* functions) const;
+};
+
+// One look-up of a call. What it points to outlives the call.
+struct BagLookup {
+  const BagCore* core;
+  const BagInput* input;
+  const OutputMatrix* output;
+  const int64_t* starts;  // where bags begin, and where the last one ends; null without pooling
+
+  int64_t output_rows() const { return output->rows; }
+  int64_t first_position() const { return starts == nullptr ? 0 : starts[0]; }
+  int64_t end_position() const { return starts == nullptr ? output_rows() : starts[output_rows()]; }
+};
+
+// What can be seen from sizes and addresses: shapes, null, alignment, overlap. Reads no array.
+Status ValidateBagShapes(const BagCore& core, const BagInput& input,
+                         const OutputMatrix& output) noexcept;
+
+// The number of starts to make room for: 0 where bounds are used as they are, or there are none.
+int64_t StartsToMake(const BagCore& core, const BagInput& input) noexcept;
+
+// Sets lookup->starts, to the bounds themselves or to `room`; checks bounds and indices, unless the
+// caller vouches for them. The shapes are valid.
+Status ValidateBagContents(BagLookup* lookup, int64_t* room) noexcept;
+
+// No output has a byte in common with what another look-up reads. `room`: 2 * count numbers.
+Status CheckOutputsApart(const BagLookup* lookups, int64_t count, uintptr_t* room) noexcept;
+
+// Does the look-ups, which are valid, on the threads of `context`.
+void RunLookups(const Context& context, const BagLookup* lookups, int64_t count) noexcept;
+
+}  // namespace qforge
+
+#endif  // QFORGE_OPS_EMBEDDING_BAG_CORE_H_

@@ -1,0 +1,294 @@
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "ops/embedding_bag_core.h"
+#include "ops/index_view.h"
+#include "ops/row_layout.h"
+#include "ops/validate.h"
+
+namespace qforge {
+namespace {
+
+// Sets *output_rows to what indices and bounds imply.
+Status CheckBoundsSize(const BagCore& core, const BagInput& input, int64_t* output_rows) {
+  QFORGE_RETURN_IF_ERROR(CheckIntegers("input.bounds", input.bounds));
+  const int64_t size = input.bounds.size();
+  if (!core.pooled()) {
+    *output_rows = input.indices.size();
+    if (size == 0) return Status();
+    return Status::Error(StatusCode::kInvalidArgument, "input.bounds",
+                         "given, but the operation was created with Pooling::kNone");
+  }
+  *output_rows = size;
+  if (core.options.bounds != BagBounds::kOffsets) return Status();
+  *output_rows = size - 1;
+  if (size > 0) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, "input.bounds",
+                       "no values; offsets with the last one are bags + 1 values");
+}
+
+Status CheckWeightsSize(const BagCore& core, const BagInput& input) {
+  const ArrayView<const float> weights = input.weights;
+  QFORGE_RETURN_IF_ERROR(
+      CheckArray("input.weights", weights.data(), weights.size(), DataType::kF32));
+  if (weights.size() > kMostElements) {
+    return Status::Error(StatusCode::kOutOfRange, "input.weights", "%" PRId64 " values",
+                         weights.size());
+  }
+  switch (core.options.weights) {
+    case BagWeights::kNone:
+      if (weights.empty()) return Status();
+      return Status::Error(StatusCode::kInvalidArgument, "input.weights",
+                           "given, but the operation was created with BagWeights::kNone");
+    case BagWeights::kPerPosition:
+      if (weights.size() == input.indices.size()) return Status();
+      return Status::Error(StatusCode::kInvalidArgument, "input.weights",
+                           "%" PRId64 " values for %" PRId64 " indices", weights.size(),
+                           input.indices.size());
+    case BagWeights::kPerBagPosition:
+      break;
+  }
+  return Status();
+}
+
+// What a look-up reads, besides its output.
+struct ReadArray {
+  const char* name;
+  InputMatrix bytes;
+};
+constexpr int kReadArrays = 6;
+struct ReadArrays {
+  explicit ReadArrays(const BagCore& core, const BagInput& input) noexcept
+      : all{{"the table",
+             AsBytes(core.table->data, TableExtent(core.table->rows, core.table->layout))},
+            {"the codebooks",
+             AsBytes(core.table->codebooks,
+                     core.table->clusters * kCodebookCentres * int64_t{sizeof(Half)})},
+            {"options.row_map",
+             AsBytes(core.options.row_map.data(), core.options.row_map.size() * 4)},
+            {"input.indices", BytesOf(input.indices)},
+            {"input.bounds", BytesOf(input.bounds)},
+            {"input.weights", AsBytes(input.weights.data(), input.weights.size() * 4)}} {}
+  ReadArray all[kReadArrays];
+};
+
+// Checks bounds in one pass, and writes the starts of bags to `starts` unless that is null. Each
+// culprit is named where it is met: the branches that never happen cost next to nothing.
+template <class T>
+Status CheckOffsets(const T* offsets, int64_t count, int64_t indices, int64_t* starts) {
+  int64_t previous = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t offset = offsets[i];
+    if (offset < previous || offset > indices) [[unlikely]] {
+      if (offset > indices) {
+        return Status::Error(StatusCode::kOutOfRange, "input.bounds",
+                             "offset %" PRId64 " is %" PRId64 ", beyond the %" PRId64 " indices", i,
+                             offset, indices);
+      }
+      if (i == 0 || offset < 0) {
+        return Status::Error(StatusCode::kOutOfRange, "input.bounds",
+                             "offset %" PRId64 " is %" PRId64 ", which is negative", i, offset);
+      }
+      return Status::Error(StatusCode::kOutOfRange, "input.bounds",
+                           "bag %" PRId64 ": it ends at offset %" PRId64
+                           ", before it begins, at %" PRId64,
+                           i - 1, offset, previous);
+    }
+    if (starts != nullptr) starts[i] = offset;
+    previous = offset;
+  }
+  return Status();
+}
+
+template <class T>
+Status CheckLengths(const T* lengths, int64_t count, int64_t indices, int64_t* starts) {
+  int64_t next = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t length = lengths[i];
+    if (length < 0 || length > indices - next) [[unlikely]] {
+      if (length < 0) {
+        return Status::Error(StatusCode::kOutOfRange, "input.bounds",
+                             "bag %" PRId64 ": its length %" PRId64 " is negative", i, length);
+      }
+      return Status::Error(StatusCode::kOutOfRange, "input.bounds",
+                           "bag %" PRId64 ": %" PRId64 " positions from %" PRId64
+                           " on run past the %" PRId64 " indices",
+                           i, length, next, indices);
+    }
+    starts[i] = next;
+    next += length;
+  }
+  starts[count] = next;
+  if (next == indices) return Status();
+  return Status::Error(StatusCode::kOutOfRange, "input.bounds",
+                       "the lengths add up to %" PRId64 "; there are %" PRId64 " indices", next,
+                       indices);
+}
+
+// The same without a check.
+template <class T>
+void TrustBounds(const T* bounds, int64_t count, bool lengths, int64_t* starts) {
+  uint64_t next = 0;  // whatever the lengths are
+  for (int64_t i = 0; i < count; ++i) {
+    starts[i] = lengths ? static_cast<int64_t>(next) : bounds[i];
+    next += static_cast<uint64_t>(bounds[i]);
+  }
+  if (lengths) starts[count] = static_cast<int64_t>(next);
+}
+
+template <class T>
+Status MakeStarts(const BagLookup& lookup, int64_t* room) {
+  const BagCore& core = *lookup.core;
+  const T* const bounds = static_cast<const T*>(lookup.input->bounds.data());
+  const int64_t count = lookup.input->bounds.size();
+  const int64_t indices = lookup.input->indices.size();
+  const bool lengths = core.options.bounds == BagBounds::kLengths;
+  if (core.options.trusted) {
+    if (room != nullptr) TrustBounds(bounds, count, lengths, room);
+  } else if (lengths) {
+    QFORGE_RETURN_IF_ERROR(CheckLengths(bounds, count, indices, room));
+  } else {
+    QFORGE_RETURN_IF_ERROR(CheckOffsets(bounds, count, indices, room));
+  }
+  if (core.options.bounds == BagBounds::kOffsetsNoLast) room[count] = indices;
+  return Status();
+}
+
+Status CheckLongestBag(const BagLookup& lookup) {
+  const int64_t weights = lookup.input->weights.size();
+  for (int64_t bag = 0; bag < lookup.output_rows(); ++bag) {
+    const int64_t length = lookup.starts[bag + 1] - lookup.starts[bag];
+    if (length > weights) {
+      return Status::Error(StatusCode::kInvalidArgument, "input.weights",
+                           "%" PRId64 " values; bag %" PRId64 " has %" PRId64 " positions", weights,
+                           bag, length);
+    }
+  }
+  return Status();
+}
+
+template <class T>
+bool AllBelow(const T* indices, int64_t count, int64_t limit) {
+  bool outside = false;
+  for (int64_t i = 0; i < count; ++i) {
+    outside |= static_cast<uint64_t>(int64_t{indices[i]}) >= static_cast<uint64_t>(limit);
+  }
+  return !outside;
+}
+
+bool AllInRange(const BagLookup& lookup) {
+  const IndexView& indices = lookup.input->indices;
+  const int64_t first = lookup.first_position();
+  const int64_t count = lookup.end_position() - first;
+  if (count == 0) return true;
+  const int64_t limit = lookup.core->index_limit();
+  const std::byte* const begin =
+      static_cast<const std::byte*>(indices.data()) + first * indices.element_bytes();
+  const BagCore::Functions& functions = lookup.core->functions(indices.element_bytes());
+  if (functions.check != nullptr) return functions.check(begin, count, limit) != 0;
+  if (indices.element_bytes() == 4) {
+    return AllBelow(reinterpret_cast<const int32_t*>(begin), count, limit);
+  }
+  return AllBelow(reinterpret_cast<const int64_t*>(begin), count, limit);
+}
+
+// Names the first index that is out of range.
+Status FindCulprit(const BagLookup& lookup) {
+  const int64_t limit = lookup.core->index_limit();
+  for (int64_t p = lookup.first_position(); p < lookup.end_position(); ++p) {
+    const int64_t index = lookup.input->indices[p];
+    if (index >= 0 && index < limit) continue;
+    char bag[32] = "";
+    if (lookup.starts != nullptr) {
+      const int64_t* const ends = lookup.starts + 1;
+      const int64_t number = std::upper_bound(ends, ends + lookup.output_rows(), p) - ends;
+      std::snprintf(bag, sizeof(bag), "bag %" PRId64 ", ", number);
+    }
+    return Status::Error(StatusCode::kOutOfRange, "input.indices",
+                         "%sposition %" PRId64 ": index %" PRId64 " is not in [0, %" PRId64 ")",
+                         bag, p, index, limit);
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status ValidateBagShapes(const BagCore& core, const BagInput& input,
+                         const OutputMatrix& output) noexcept {
+  QFORGE_RETURN_IF_ERROR(CheckIntegers("input.indices", input.indices));
+  int64_t output_rows = 0;
+  QFORGE_RETURN_IF_ERROR(CheckBoundsSize(core, input, &output_rows));
+  QFORGE_RETURN_IF_ERROR(CheckWeightsSize(core, input));
+  const InputMatrix written = AsInput(output);
+  QFORGE_RETURN_IF_ERROR(
+      CheckMatrix("output", written, core.options.output, output_rows, core.output_columns));
+  for (const ReadArray& read : ReadArrays(core, input).all) {
+    QFORGE_RETURN_IF_ERROR(CheckNoOverlap("output", written, read.name, read.bytes));
+  }
+  return Status();
+}
+
+int64_t StartsToMake(const BagCore& core, const BagInput& input) noexcept {
+  if (!core.pooled()) return 0;
+  if (core.options.bounds != BagBounds::kOffsets) return input.bounds.size() + 1;
+  return input.bounds.element_bytes() == 8 ? 0 : input.bounds.size();
+}
+
+Status ValidateBagContents(BagLookup* lookup, int64_t* room) noexcept {
+  const BagCore& core = *lookup->core;
+  const IndexView& bounds = lookup->input->bounds;
+  if (core.pooled()) {
+    const bool made = StartsToMake(core, *lookup->input) != 0;
+    if (!made) room = nullptr;
+    QFORGE_RETURN_IF_ERROR(bounds.element_bytes() == 4 ? MakeStarts<int32_t>(*lookup, room)
+                                                       : MakeStarts<int64_t>(*lookup, room));
+    lookup->starts = made ? room : static_cast<const int64_t*>(bounds.data());
+  }
+  if (core.options.trusted) return Status();
+  if (core.options.weights == BagWeights::kPerBagPosition) {
+    QFORGE_RETURN_IF_ERROR(CheckLongestBag(*lookup));
+  }
+  return AllInRange(*lookup) ? Status() : FindCulprit(*lookup);
+}
+
+Status CheckOutputsApart(const BagLookup* lookups, int64_t count, uintptr_t* room) noexcept {
+  // Outputs may be columns of one matrix, and so lie across one another. Sorted by where they
+  // begin, with the furthest end so far, they answer in log(count) whether any meets an array.
+  struct Extent {
+    uintptr_t begin;
+    uintptr_t end;
+  };
+  Extent* const extents = reinterpret_cast<Extent*>(room);
+  for (int64_t i = 0; i < count; ++i) {
+    const OutputMatrix& output = *lookups[i].output;
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(output.data);
+    const int64_t elements = output.rows == 0 ? 0 : (output.rows - 1) * output.stride + output.cols;
+    extents[i] = {begin, begin + static_cast<uintptr_t>(elements * DataTypeSize(output.type))};
+  }
+  std::sort(extents, extents + count,
+            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  for (int64_t i = 1; i < count; ++i) extents[i].end = std::max(extents[i].end, extents[i - 1].end);
+
+  for (int64_t j = 0; j < count; ++j) {
+    for (const ReadArray& read : ReadArrays(*lookups[j].core, *lookups[j].input).all) {
+      const uintptr_t begin = reinterpret_cast<uintptr_t>(read.bytes.data);
+      const uintptr_t end = begin + static_cast<uintptr_t>(read.bytes.cols);
+      const Extent* const behind =
+          std::lower_bound(extents, extents + count, end,
+                           [](const Extent& extent, uintptr_t at) { return extent.begin < at; });
+      if (begin == end || behind == extents || behind[-1].end <= begin) continue;
+      for (int64_t i = 0; i < count; ++i) {
+        char field[32];
+        std::snprintf(field, sizeof(field), "bags[%" PRId64 "].output", i);
+        char other[64];
+        std::snprintf(other, sizeof(other), "%s of bags[%" PRId64 "]", read.name, j);
+        QFORGE_RETURN_IF_ERROR(
+            CheckNoOverlap(field, AsInput(*lookups[i].output), other, read.bytes));
+      }
+    }
+  }
+  return Status();
+}
+
+}  // namespace qforge
