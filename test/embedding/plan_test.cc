@@ -1,0 +1,87 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "plan/embedding.h"
+#include "support/random.h"
+
+namespace qforge::plan {
+namespace {
+
+LookupShape ShapeOf(const std::vector<int64_t>& starts, int64_t position_lines) {
+  LookupShape shape;
+  shape.output_rows = static_cast<int64_t>(starts.size()) - 1;
+  shape.positions = starts.back() - starts.front();
+  shape.position_lines = position_lines;
+  shape.output_row_lines = 2;
+  shape.starts = starts.data();
+  return shape;
+}
+
+// Parts take all output rows, in order, once each, and no part has more than its share and one bag.
+TEST(LookupParts, CoverEverythingEvenly) {
+  test::Random random(3);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<int64_t> starts = {random.Integer<int64_t>(0, 5)};
+    const int64_t bags = random.Integer<int64_t>(0, 60);
+    int64_t longest = 0;
+    for (int64_t bag = 0; bag < bags; ++bag) {
+      const int64_t length = random.Integer(0, 9) == 0 ? random.Integer<int64_t>(0, 500)
+                                                       : random.Integer<int64_t>(0, 9);
+      longest = std::max(longest, length);
+      starts.push_back(starts.back() + length);
+    }
+    const LookupShape shape = ShapeOf(starts, random.Integer<int64_t>(1, 20));
+    const int64_t parts = random.Integer<int64_t>(1, 9);
+    int64_t next = 0;
+    for (int64_t part = 0; part < parts; ++part) {
+      const Range rows = OutputRowsOf(shape, PartOf(shape.work(), 1, parts, part));
+      ASSERT_EQ(rows.begin, next);
+      ASSERT_GE(rows.end, rows.begin);
+      next = rows.end;
+      const int64_t positions =
+          starts[static_cast<size_t>(rows.end)] - starts[static_cast<size_t>(rows.begin)];
+      const int64_t work = positions * shape.position_lines + (rows.end - rows.begin) * 2;
+      ASSERT_LE(work, shape.work() / parts + 1 + longest * shape.position_lines + 2);
+    }
+    ASSERT_EQ(next, shape.output_rows);
+  }
+}
+
+TEST(LookupParts, WithoutBags) {
+  LookupShape shape;
+  shape.output_rows = shape.positions = 100;
+  shape.position_lines = 3;
+  shape.output_row_lines = 2;
+  EXPECT_EQ(OutputRowsOf(shape, {0, 250}).end, 50);
+  EXPECT_EQ(OutputRowsOf(shape, {250, 500}).begin, 50);
+  EXPECT_EQ(OutputRowsOf(shape, {250, 500}).end, 100);
+  EXPECT_EQ(OutputRowsOf(shape, {251, 260}).begin, 51);
+  // Beyond the ends, as for the other tables of a call.
+  EXPECT_EQ(OutputRowsOf(shape, {-70, 900}).begin, 0);
+  EXPECT_EQ(OutputRowsOf(shape, {-70, 900}).end, 100);
+}
+
+TEST(LookupParts, SmallCallsStayOnTheirThread) {
+  EXPECT_EQ(LookupParts(1000, 8), 1);
+  EXPECT_EQ(LookupParts(int64_t{1} << 40, 1), 1);
+  EXPECT_EQ(LookupParts(int64_t{1} << 40, 8), 32);
+  EXPECT_EQ(LookupParts(0, 8), 1);
+}
+
+TEST(PrefetchDistance, FallsWithTheRow) {
+  constexpr int64_t kL2 = 1 << 20;
+  EXPECT_EQ(PrefetchDistance(64, kL2 / 2, kL2), 0);  // the cache holds the table
+  int last = 1000;
+  for (int64_t bytes = 4; bytes < 1 << 22; bytes *= 2) {
+    const int distance = PrefetchDistance(bytes, int64_t{1} << 40, kL2);
+    EXPECT_GT(distance, 0);
+    EXPECT_LE(distance, last);
+    last = distance;
+  }
+}
+
+}  // namespace
+}  // namespace qforge::plan

@@ -1,0 +1,223 @@
+// Results do not depend on how many threads compute them, in what order, nor on who else calls; and
+// Run allocates nothing once a thread has run a call of the size.
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+#include "embedding/bag_case.h"
+#include "support/allocation_counter.h"
+#include "support/thread_pools.h"
+
+namespace qforge::test {
+namespace {
+
+// Large enough to be divided, evenly and not: one bag that has nearly everything, empty bags at the
+// ends, and next to no work.
+std::vector<BagCase> Cases() {
+  std::vector<BagCase> cases;
+  const std::vector<std::vector<int64_t>> all_lengths = {std::vector<int64_t>(200, 30),
+                                                         {0, 0, 5000, 1, 0, 40, 0},
+                                                         std::vector<int64_t>(3000, 0),
+                                                         {1, 2, 3},
+                                                         {}};
+  for (const std::vector<int64_t>& lengths : all_lengths) {
+    BagCase c;
+    c.layout = LayoutOf(RowFormat::kU4, 100);
+    c.lengths = lengths;
+    cases.push_back(c);
+    c.layout = LayoutOf(RowFormat::kU8, 64);
+    c.bounds = BagBounds::kLengths;
+    c.bounds_bytes = c.index_bytes = 4;
+    c.weights = BagWeights::kPerBagPosition;
+    c.output = DataType::kF16;
+    c.output_gap = 3;
+    cases.push_back(c);
+    c.layout = LayoutOf(RowFormat::kBF16, 33);
+    c.pooling = Pooling::kNone;
+    c.weights = BagWeights::kPerPosition;
+    c.mapped = true;
+    cases.push_back(c);
+    c.weights = BagWeights::kNone;
+    c.output = DataType::kU8;
+    cases.push_back(c);
+  }
+  return cases;
+}
+
+struct PreparedCase {
+  explicit PreparedCase(const BagCase& c) : data(c), expected(data.Expected()) { data.Seal(); }
+  BagData data;
+  TestMatrix expected;
+};
+
+const std::vector<PreparedCase>& PreparedCases() {
+  static const std::vector<PreparedCase> all = [] {
+    const std::vector<BagCase> cases = Cases();
+    return std::vector<PreparedCase>(cases.begin(), cases.end());
+  }();
+  return all;
+}
+
+using LookUpThreads = EveryIsaTest;
+
+TEST_F(LookUpThreads, DoNotChangeResults) {
+  BackwardPool backward_2(2), backward_7(7);
+  FixedPool fixed_2(2), fixed_3(3);
+  for (ThreadPool* const pool :
+       {static_cast<ThreadPool*>(&backward_2), static_cast<ThreadPool*>(&backward_7),
+        static_cast<ThreadPool*>(&fixed_2), static_cast<ThreadPool*>(&fixed_3)}) {
+    for (const Isa isa : SupportedIsas()) {
+      const Context context = ContextFor(isa, pool);
+      for (const PreparedCase& prepared : PreparedCases()) {
+        const EmbeddingBag bag =
+            EmbeddingBag::Create(context, prepared.data.table.Borrow(), prepared.data.options())
+                .value();
+        const TestMatrix result = prepared.data.MakeOutput();
+        ASSERT_TRUE(bag.Run(prepared.data.input(), result.output()).ok());
+        EXPECT_TRUE(SameBits(prepared.expected, result))
+            << IsaName(isa) << ", " << pool->ThreadCount() << " threads: " << prepared.data.c;
+      }
+      RecordChecked(context.isa());
+    }
+  }
+}
+
+// All cases in one call, each with what it gives alone.
+TEST_F(LookUpThreads, RunAllGivesWhatEachGives) {
+  BackwardPool backward(3);
+  FixedPool fixed(2);
+  for (ThreadPool* const pool :
+       {static_cast<ThreadPool*>(nullptr), static_cast<ThreadPool*>(&backward),
+        static_cast<ThreadPool*>(&fixed)}) {
+    for (const Isa isa : SupportedIsas()) {
+      const Context context = ContextFor(isa, pool);
+      std::vector<EmbeddingBag> bags;
+      std::vector<BagInput> inputs;
+      std::vector<TestMatrix> results;
+      std::vector<OutputMatrix> outputs;
+      for (const PreparedCase& prepared : PreparedCases()) {
+        bags.push_back(
+            EmbeddingBag::Create(context, prepared.data.table.Borrow(), prepared.data.options())
+                .value());
+        inputs.push_back(prepared.data.input());
+        results.push_back(prepared.data.MakeOutput());
+        outputs.push_back(results.back().output());
+      }
+      const Status status = EmbeddingBag::RunAll(context, bags, inputs, outputs);
+      ASSERT_TRUE(status.ok()) << status.message();
+      for (size_t i = 0; i < bags.size(); ++i) {
+        EXPECT_TRUE(SameBits(PreparedCases()[i].expected, results[i]))
+            << IsaName(isa) << ": " << PreparedCases()[i].data.c;
+      }
+      RecordChecked(context.isa());
+    }
+  }
+}
+
+// The outputs of several tables side by side in one matrix, as a model concatenates them.
+TEST_F(LookUpThreads, RunAllIntoColumns) {
+  constexpr int64_t kBags = 300;
+  FixedPool pool(2);
+  const std::vector<int64_t> dimensions = {16, 1, 33, 64, 8};
+  std::vector<PreparedCase> prepared;
+  int64_t columns = 0;
+  for (const int64_t dimension : dimensions) {
+    BagCase c;
+    c.layout = LayoutOf(kAllFormats[prepared.size() + 3], dimension);
+    c.lengths = std::vector<int64_t>(kBags, 4 + dimension % 3);
+    c.seed = static_cast<uint64_t>(dimension);
+    prepared.emplace_back(c);
+    columns += dimension;
+  }
+  for (const Isa isa : SupportedIsas()) {
+    const Context context = ContextFor(isa, &pool);
+    const TestMatrix result(DataType::kF32, kBags, columns, 5);
+    std::vector<EmbeddingBag> bags;
+    std::vector<BagInput> inputs;
+    std::vector<OutputMatrix> outputs;
+    float* next = result.data<float>();
+    for (const PreparedCase& one : prepared) {
+      bags.push_back(
+          EmbeddingBag::Create(context, one.data.table.Borrow(), one.data.options()).value());
+      inputs.push_back(one.data.input());
+      outputs.push_back(OutputMatrix(next, kBags, one.data.c.layout.dimension, result.stride()));
+      next += one.data.c.layout.dimension;
+    }
+    const Status status = EmbeddingBag::RunAll(context, bags, inputs, outputs);
+    ASSERT_TRUE(status.ok()) << status.message();
+    int64_t first = 0;
+    const TestMatrix expected(DataType::kF32, kBags, columns, 5);
+    for (const PreparedCase& one : prepared) {
+      for (int64_t i = 0; i < kBags; ++i) {
+        for (int64_t j = 0; j < one.expected.cols(); ++j) {
+          expected.at<float>(i, first + j) = one.expected.at<float>(i, j);
+        }
+      }
+      first += one.expected.cols();
+    }
+    EXPECT_TRUE(SameBits(expected, result)) << IsaName(isa);
+    RecordChecked(context.isa());
+  }
+}
+
+TEST(LookUpFromManyThreads, OneOperation) {
+  const PreparedCase& prepared = PreparedCases()[0];
+  const EmbeddingBag bag =
+      EmbeddingBag::Create(Context::Create().value(), prepared.data.table.Borrow(),
+                           prepared.data.options())
+          .value();
+  std::vector<std::thread> threads;
+  std::vector<TestMatrix> results;
+  for (int i = 0; i < 4; ++i) results.push_back(prepared.data.MakeOutput());
+  for (const TestMatrix& result : results) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 5; ++round) {
+        EXPECT_TRUE(bag.Run(prepared.data.input(), result.output()).ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const TestMatrix& result : results) EXPECT_TRUE(SameBits(prepared.expected, result));
+}
+
+TEST_F(LookUpThreads, AllocateNothingAfterTheFirstRun) {
+  FixedPool pool(2);
+  for (ThreadPool* const threads :
+       {static_cast<ThreadPool*>(nullptr), static_cast<ThreadPool*>(&pool)}) {
+    for (const Isa isa : SupportedIsas()) {
+      const Context context = ContextFor(isa, threads);
+      std::vector<EmbeddingBag> bags;
+      std::vector<BagInput> inputs;
+      std::vector<TestMatrix> results;
+      std::vector<OutputMatrix> outputs;
+      for (const PreparedCase& prepared : PreparedCases()) {
+        const BagData& data = prepared.data;
+        const EmbeddingBag bag =
+            EmbeddingBag::Create(context, data.table.Borrow(), data.options()).value();
+        const TestMatrix result = data.MakeOutput();
+        ASSERT_TRUE(bag.Run(data.input(), result.output()).ok());
+        const int64_t before = AllocationCount();
+        const bool ok = bag.Run(data.input(), result.output()).ok() &&
+                        bag.Run(data.input(), result.output()).ok();
+        const int64_t after = AllocationCount();
+        EXPECT_TRUE(ok);
+        EXPECT_EQ(after - before, 0) << IsaName(isa) << ": " << data.c;
+        bags.push_back(bag);
+        inputs.push_back(data.input());
+        results.push_back(data.MakeOutput());
+        outputs.push_back(results.back().output());
+      }
+      ASSERT_TRUE(EmbeddingBag::RunAll(context, bags, inputs, outputs).ok());
+      const int64_t before = AllocationCount();
+      const bool ok = EmbeddingBag::RunAll(context, bags, inputs, outputs).ok();
+      const int64_t after = AllocationCount();
+      EXPECT_TRUE(ok);
+      EXPECT_EQ(after - before, 0) << IsaName(isa) << ": RunAll";
+      RecordChecked(context.isa());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qforge::test
