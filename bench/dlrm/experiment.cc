@@ -5,13 +5,15 @@
 #include <memory>
 #include <utility>
 
+#include "common/progress.h"
 #include "dlrm/check.h"
 #include "dlrm/fp32_mlp.h"
 #include "dlrm/int8_mlp.h"
-#include "dlrm/progress.h"
 
 namespace dlrm {
 namespace {
+
+using qforge::bench::Progress;
 
 // Mean absolute difference of int8 logits from fp32 logits that calibration accepts: in a log loss
 // it is far below the 0.02 % that recommendation can spare.

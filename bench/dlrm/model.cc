@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/safetensors.h"
 #include "dlrm/check.h"
 #include "dlrm/interaction.h"
-#include "dlrm/safetensors.h"
 
 namespace dlrm {
 namespace {
+
+using qforge::bench::SafeTensorsFile;
 
 constexpr char kInteraction[] =
     "dot, strictly lower triangle, row-major pairs (i,j) i>j over [bottom output, table 0, table "

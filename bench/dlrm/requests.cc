@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
-#include "dlrm/safetensors.h"
+#include "common/safetensors.h"
 
 namespace dlrm {
 namespace {
+
+using qforge::bench::SafeTensorsFile;
 
 Bags ReadBags(SafeTensorsFile& file, const std::string& name, int64_t requests,
               int64_t table_rows) {

@@ -5,13 +5,15 @@
 #include <memory>
 #include <numeric>
 
+#include "common/progress.h"
 #include "dlrm/engine.h"
 #include "dlrm/fp32_mlp.h"
-#include "dlrm/progress.h"
 #include "dlrm/random.h"
 
 namespace dlrm {
 namespace {
+
+using qforge::bench::Progress;
 
 constexpr int64_t kUnscaledRows = 10'000;
 constexpr double kZipfExponent = 1.05;

@@ -83,7 +83,8 @@ double Quantile(std::vector<double>& values, double fraction) {
 }
 
 std::vector<BatchTiming> MeasureBatch(const std::vector<Engine*>& engines, const Requests& requests,
-                                      int64_t batch, double seconds, Progress& progress) {
+                                      int64_t batch, double seconds,
+                                      qforge::bench::Progress& progress) {
   std::vector<Measurement> measurements(engines.size());
   std::vector<float> logits(batch);
   const int turns = kTurns * static_cast<int>(engines.size());

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/progress.h"
 #include "dlrm/engine.h"
-#include "dlrm/progress.h"
 #include "dlrm/requests.h"
 
 namespace dlrm {
@@ -25,7 +25,8 @@ double Quantile(std::vector<double>& values, double fraction);
 
 // One result per engine. Takes about `seconds` in all; `requests` has at least `batch` rows.
 std::vector<BatchTiming> MeasureBatch(const std::vector<Engine*>& engines, const Requests& requests,
-                                      int64_t batch, double seconds, Progress& progress);
+                                      int64_t batch, double seconds,
+                                      qforge::bench::Progress& progress);
 
 }  // namespace dlrm
 

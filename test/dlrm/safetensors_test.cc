@@ -1,4 +1,4 @@
-#include "dlrm/safetensors.h"
+#include "common/safetensors.h"
 
 #include <gtest/gtest.h>
 
@@ -6,6 +6,9 @@
 
 namespace dlrm {
 namespace {
+
+using qforge::Half;
+using qforge::bench::SafeTensorsFile;
 
 std::string ErrorOfFile(const std::string& contents) {
   const TemporaryFile file(contents);
@@ -35,6 +38,18 @@ TEST(SafeTensors, ReadsWhatWasWritten) {
   EXPECT_TRUE(file.ReadFloats("nothing", {-1, 4}).empty());
   EXPECT_EQ(file.ReadIntegers("rows", {2}), (std::vector<int64_t>{-7, 1LL << 40}));
   EXPECT_EQ(file.ReadFloats("weights", {-1, 3}), (std::vector<float>{1, 2, 3, 4, 5, 6}));
+}
+
+TEST(SafeTensors, ReadsHalves) {
+  const TemporaryFile written(
+      Safetensors(R"({"a":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]}})",
+                  Bytes(std::vector<uint16_t>{0x3C00, 0xC000})));
+  SafeTensorsFile file(written.path());
+  const std::vector<Half> halves = file.ReadHalves("a", {-1, 1});
+  ASSERT_EQ(halves.size(), 2u);
+  EXPECT_EQ(halves[0].bits, 0x3C00);
+  EXPECT_EQ(halves[1].bits, 0xC000);
+  EXPECT_TRUE(Says(ErrorOf([&] { file.ReadFloats("a", {2, 1}); }), "'a' is F16"));
 }
 
 TEST(SafeTensors, ReadsDataThatIsNotAligned) {

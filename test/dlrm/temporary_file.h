@@ -9,10 +9,9 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
-
-#include "dlrm/check.h"
 
 namespace dlrm {
 
@@ -77,12 +76,12 @@ class SafetensorsBuilder {
   std::string data_;
 };
 
-// The message of the Error that `body` throws; empty, and a failure, where it throws none.
+// The message of the error that `body` throws; empty, and a failure, where it throws none.
 template <class Body>
 std::string ErrorOf(const Body& body) {
   try {
     body();
-  } catch (const Error& error) {
+  } catch (const std::runtime_error& error) {
     return error.what();
   }
   ADD_FAILURE() << "no error";

@@ -1,11 +1,11 @@
-// One line on the terminal that says how far a long step is. Nothing where standard error is not a
+// A bar on the terminal that says how far a long step is. Nothing where standard error is not a
 // terminal.
-#ifndef QFORGE_BENCH_DLRM_PROGRESS_H_
-#define QFORGE_BENCH_DLRM_PROGRESS_H_
+#ifndef QFORGE_BENCH_COMMON_PROGRESS_H_
+#define QFORGE_BENCH_COMMON_PROGRESS_H_
 
 #include <string>
 
-namespace dlrm {
+namespace qforge::bench {
 
 class Progress {
  public:
@@ -24,6 +24,6 @@ class Progress {
   int shown_percent_ = -1;
 };
 
-}  // namespace dlrm
+}  // namespace qforge::bench
 
-#endif  // QFORGE_BENCH_DLRM_PROGRESS_H_
+#endif  // QFORGE_BENCH_COMMON_PROGRESS_H_

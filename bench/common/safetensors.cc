@@ -1,13 +1,12 @@
-#include "dlrm/safetensors.h"
+#include "common/safetensors.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
-#include "dlrm/check.h"
-
-namespace dlrm {
+namespace qforge::bench {
 namespace {
 
 // The format's own limit, so that a damaged length does not allocate the whole memory.
@@ -39,12 +38,13 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 int64_t ToSize(const nlohmann::json& value) {
   const bool fits =
       value.is_number_unsigned() && value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX);
-  if (!fits) throw Error("'" + value.dump() + "' is not a size");
+  if (!fits) throw std::runtime_error("'" + value.dump() + "' is not a size");
   return value.get<int64_t>();
 }
 
 std::vector<int64_t> ToSizes(const nlohmann::json& values) {
-  if (!values.is_array()) throw Error("'" + values.dump() + "' is not a list of sizes");
+  if (!values.is_array())
+    throw std::runtime_error("'" + values.dump() + "' is not a list of sizes");
   std::vector<int64_t> sizes;
   for (const auto& value : values) sizes.push_back(ToSize(value));
   return sizes;
@@ -55,22 +55,22 @@ TensorInfo ToTensorInfo(const nlohmann::json& entry) {
   info.dtype = entry.at("dtype").get<std::string>();
   info.shape = ToSizes(entry.at("shape"));
   const std::vector<int64_t> offsets = ToSizes(entry.at("data_offsets"));
-  if (offsets.size() != 2) throw Error("data_offsets must be two numbers");
+  if (offsets.size() != 2) throw std::runtime_error("data_offsets must be two numbers");
   info.begin = offsets[0];
   info.end = offsets[1];
-  if (info.begin > info.end) throw Error("data_offsets end before they begin");
+  if (info.begin > info.end) throw std::runtime_error("data_offsets end before they begin");
 
   int64_t bytes = ElementBytes(info.dtype);
-  if (bytes == 0) throw Error("unknown dtype '" + info.dtype + "'");
+  if (bytes == 0) throw std::runtime_error("unknown dtype '" + info.dtype + "'");
   for (const int64_t size : info.shape) {
     if (__builtin_mul_overflow(bytes, size, &bytes)) {
-      throw Error("shape " + ShapeText(info.shape) + " overflows");
+      throw std::runtime_error("shape " + ShapeText(info.shape) + " overflows");
     }
   }
   if (bytes != info.end - info.begin) {
-    throw Error(info.dtype + " of shape " + ShapeText(info.shape) + " takes " +
-                std::to_string(bytes) + " bytes, but data_offsets span " +
-                std::to_string(info.end - info.begin));
+    throw std::runtime_error(info.dtype + " of shape " + ShapeText(info.shape) + " takes " +
+                             std::to_string(bytes) + " bytes, but data_offsets span " +
+                             std::to_string(info.end - info.begin));
   }
   return info;
 }
@@ -119,8 +119,9 @@ void SafeTensorsFile::ParseHeader(const std::string& header, int64_t data_bytes)
       }
       const TensorInfo info = ToTensorInfo(entry);
       if (info.end > data_bytes) {
-        throw Error("ends at byte " + std::to_string(info.end) + " of the data, which has " +
-                    std::to_string(data_bytes) + ": the file is truncated");
+        throw std::runtime_error("ends at byte " + std::to_string(info.end) +
+                                 " of the data, which has " + std::to_string(data_bytes) +
+                                 ": the file is truncated");
       }
       tensors_.emplace(name, info);
     } catch (const std::runtime_error& error) {
@@ -177,11 +178,18 @@ std::vector<float> SafeTensorsFile::ReadFloats(const std::string& name,
   return Read<float>(name, "F32", shape);
 }
 
+std::vector<Half> SafeTensorsFile::ReadHalves(const std::string& name,
+                                              const std::vector<int64_t>& shape) {
+  return Read<Half>(name, "F16", shape);
+}
+
 std::vector<int64_t> SafeTensorsFile::ReadIntegers(const std::string& name,
                                                    const std::vector<int64_t>& shape) {
   return Read<int64_t>(name, "I64", shape);
 }
 
-void SafeTensorsFile::Fail(const std::string& message) const { throw Error(path_ + " " + message); }
+void SafeTensorsFile::Fail(const std::string& message) const {
+  throw std::runtime_error(path_ + " " + message);
+}
 
-}  // namespace dlrm
+}  // namespace qforge::bench

@@ -1,7 +1,7 @@
 // Reads the safetensors format: an 8-byte little-endian header length, a JSON header with dtype,
 // shape and data_offsets per tensor, then the raw little-endian data.
-#ifndef QFORGE_BENCH_DLRM_SAFETENSORS_H_
-#define QFORGE_BENCH_DLRM_SAFETENSORS_H_
+#ifndef QFORGE_BENCH_COMMON_SAFETENSORS_H_
+#define QFORGE_BENCH_COMMON_SAFETENSORS_H_
 
 #include <cstdint>
 #include <fstream>
@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
-namespace dlrm {
+#include "qforge/half.h"
+
+namespace qforge::bench {
 
 struct TensorInfo {
   std::string dtype;  // "F32", "I64" and so on
@@ -20,21 +22,23 @@ struct TensorInfo {
 
 // A file whose header has been read and checked against the file's size: every tensor lies inside
 // the data, fits its dtype and shape, and overlaps no other. Tensors are read when asked for, so
-// that a large model is in memory once. Throws Error, with the path, on anything else.
+// that a large model is in memory once. Throws std::runtime_error, with the path, on anything else.
 class SafeTensorsFile {
  public:
   explicit SafeTensorsFile(const std::string& path);
 
   const std::string& path() const { return path_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
   bool Has(const std::string& name) const { return tensors_.count(name) != 0; }
   const TensorInfo& Info(const std::string& name) const;
 
-  // `dtype` must be F32, or I64. `shape`: what the tensor must have; -1 stands for any size.
+  // The dtype must be F32, F16 or I64. `shape`: what the tensor must have; -1 stands for any size.
   std::vector<float> ReadFloats(const std::string& name, const std::vector<int64_t>& shape);
+  std::vector<Half> ReadHalves(const std::string& name, const std::vector<int64_t>& shape);
   std::vector<int64_t> ReadIntegers(const std::string& name, const std::vector<int64_t>& shape);
 
-  // Throws Error with the path in front of `message`.
+  // Throws std::runtime_error with the path in front of `message`.
   [[noreturn]] void Fail(const std::string& message) const;
 
  private:
@@ -51,6 +55,6 @@ class SafeTensorsFile {
   std::map<std::string, TensorInfo> tensors_;
 };
 
-}  // namespace dlrm
+}  // namespace qforge::bench
 
-#endif  // QFORGE_BENCH_DLRM_SAFETENSORS_H_
+#endif  // QFORGE_BENCH_COMMON_SAFETENSORS_H_
