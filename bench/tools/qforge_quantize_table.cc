@@ -312,10 +312,8 @@ int main(int argc, char** argv) {
   std::string format = "u4", method, parameters;
   CLI::App app(
       "Turns a matrix of a safetensors file into an embedding table for qforge: quantises its "
-      "rows, "
-      "saves them, and prints size and loss.\nWith --compare it does so for every format and "
-      "method "
-      "and saves nothing.",
+      "rows,\nsaves them, and prints size and loss. With --compare it does so for every format and "
+      "method,\nand saves nothing.",
       "qforge_quantize_table");
   app.footer(
       "Examples:\n"
@@ -331,7 +329,8 @@ int main(int argc, char** argv) {
   app.add_flag("--compare", arguments.compare, "show every format and method, and save nothing");
   app.add_option("--format", format,
                  "f32, f16, bf16, e4m3, e5m2, u8, u4, u2, codebook4 or twotier4")
-      ->type_name("NAME");
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--method", method,
                  "for u8, u4 and u2: minmax, symmetric, greedy (default) or histogram; for "
                  "codebooks: kmeans")
