@@ -92,8 +92,9 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   core.row_bytes = PartsOfRow(table.layout()).bytes();
   core.output_columns = core.copies_rows() ? core.row_bytes : table.dimension();
   if (options.prefetch_distance == -1) {
+    const cpu::CpuInfo& host = cpu::Host();
     core.options.prefetch_distance =
-        plan::PrefetchDistance(core.row_bytes, table.bytes(), cpu::Host().l2.bytes);
+        plan::PrefetchDistance(core.row_bytes, table.bytes(), host.l1d.bytes, host.l3.bytes);
   }
   if (core.scalar()) return core;
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));

@@ -65,6 +65,7 @@ TEST_P(LookUp, EveryDimension) {
     c.seed = static_cast<uint64_t>(dimension);
     c.guard = dimension % 2 == 0 ? Guard::kBehind : Guard::kInFront;
     c.output_gap = dimension % 3;
+    c.prefetch_distance = static_cast<int>(dimension % 4);
     for (const Pooling pooling : {Pooling::kSum, Pooling::kNone}) {
       c.pooling = pooling;
       for (const BagWeights weights : {BagWeights::kNone, BagWeights::kPerPosition}) {

@@ -71,16 +71,23 @@ TEST(LookupParts, SmallCallsStayOnTheirThread) {
   EXPECT_EQ(LookupParts(0, 8), 1);
 }
 
-TEST(PrefetchDistance, FallsWithTheRow) {
-  constexpr int64_t kL2 = 1 << 20;
-  EXPECT_EQ(PrefetchDistance(64, kL2 / 2, kL2), 0);  // the cache holds the table
+TEST(PrefetchDistance, FallsWithTheRowAndRisesWithTheTable) {
+  constexpr int64_t kL1 = 48 << 10;
+  constexpr int64_t kL3 = 32 << 20;
+  int last_cached = 1000;
   int last = 1000;
-  for (int64_t bytes = 4; bytes < 1 << 22; bytes *= 2) {
-    const int distance = PrefetchDistance(bytes, int64_t{1} << 40, kL2);
-    EXPECT_GT(distance, 0);
+  for (int64_t bytes = 4; bytes <= 1024; bytes *= 2) {
+    EXPECT_EQ(PrefetchDistance(bytes, kL1, kL1, kL3), 0);  // the table is where it must be
+    const int cached = PrefetchDistance(bytes, kL3, kL1, kL3);
+    const int distance = PrefetchDistance(bytes, int64_t{1} << 40, kL1, kL3);
+    EXPECT_GT(cached, 0);
+    EXPECT_LT(cached, distance);
+    EXPECT_LE(cached, last_cached);
     EXPECT_LE(distance, last);
+    last_cached = cached;
     last = distance;
   }
+  EXPECT_EQ(PrefetchDistance(4096, int64_t{1} << 40, kL1, kL3), 0);
 }
 
 }  // namespace
