@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "base/float_environment.h"
 #include "ops/embedding_quantize_centres.h"
 #include "ops/embedding_quantize_codebooks.h"
 #include "ops/embedding_quantize_range.h"
@@ -73,7 +74,7 @@ Result<RowLayout> CheckOptions(const TableQuantizationOptions& options, int64_t 
   return *complete;
 }
 
-// Writes rows of a table, which lies there zeroed neither between them nor in them.
+// Writes rows, and zeros between them, into the memory of a table.
 class RowWriter {
  public:
   RowWriter(const InputMatrix& rows, const TableQuantizationOptions& options,
@@ -152,7 +153,7 @@ class RowWriter {
         const FoundRange found = memory.range_finder.Find(row, columns, bounds);
         functions_.encode_range(row, columns, &found.range, memory.codes);
         copy_codes();
-        return StoreParameters(found.parameters, parameters);
+        return StoreParameters(found, parameters);
       }
       case RowFormat::kCodebook4: {
         Half centres[ref::kCentres];
@@ -173,12 +174,12 @@ class RowWriter {
     }
   }
 
-  void StoreParameters(const ref::RangeParameters& parameters, std::byte* to) const {
+  void StoreParameters(const FoundRange& found, std::byte* to) const {
     if (layout_.parameters == DataType::kF32) {
-      const float values[2] = {parameters.scale, parameters.bias};
+      const float values[2] = {found.scale, found.bias};
       std::memcpy(to, values, sizeof(values));
     } else {
-      const Half values[2] = {ToHalf(parameters.scale), ToHalf(parameters.bias)};
+      const Half values[2] = {ToHalf(found.scale), ToHalf(found.bias)};
       std::memcpy(to, values, sizeof(values));
     }
   }
@@ -212,6 +213,7 @@ const char* RangeSearchName(RangeSearch search) noexcept {
 
 Result<EmbeddingTable> EmbeddingTable::Quantize(const Context& context, const InputMatrix& rows,
                                                 const TableQuantizationOptions& options) noexcept {
+  const base::FloatEnvironment environment;
   QFORGE_RETURN_IF_ERROR(CheckRows("rows", rows));
   const Result<RowLayout> layout = CheckOptions(options, rows.cols);
   if (!layout.ok()) return layout.status();

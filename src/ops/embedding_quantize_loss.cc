@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/aligned_buffer.h"
+#include "base/float_environment.h"
 #include "ops/embedding_quantize_rows.h"
 #include "ops/embedding_rows.h"
 #include "ops/validate.h"
@@ -29,6 +30,7 @@ double NormalisedLoss(const float* row, const float* decoded, int64_t columns) {
 
 Result<double> EmbeddingTable::Loss(const Context& context,
                                     const InputMatrix& original) const noexcept {
+  const base::FloatEnvironment environment;
   const pack::EmbeddingTableData& data = *table_;
   const int64_t columns = dimension();
   QFORGE_RETURN_IF_ERROR(CheckRows("original", original));

@@ -3,12 +3,19 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ref/table_quantization.h"
+
 namespace qforge {
 namespace {
 
-// Nothing is read where the method does not need it.
+// Memory is for what the method needs.
 int64_t Bins(const TableQuantizationOptions& options) {
   return options.method == RangeSearch::kHistogram ? options.bins : 0;
+}
+int64_t Bounds(const TableQuantizationOptions& options) {
+  const bool search =
+      options.method == RangeSearch::kGreedy || options.method == RangeSearch::kHistogram;
+  return search ? options.bins + 1 : 0;
 }
 
 // 2^-e for a largest magnitude in [2^e, 2^(e + 1)), as far as both this and its inverse are normal.
@@ -28,6 +35,8 @@ RangeFinder::RangeFinder(const TableQuantizationOptions& options, DataType param
       parameters_(parameters),
       levels_(levels),
       range_losses_(range_losses),
+      biases_(memory.Cut<float>(Bounds(options))),
+      highs_(memory.Cut<double>(Bounds(options))),
       counts_(memory.Cut<double>(Bins(options))),
       sums_(memory.Cut<double>(Bins(options))),
       squares_(memory.Cut<double>(Bins(options))),
@@ -49,25 +58,31 @@ FoundRange RangeFinder::Find(float* row, int64_t count,
 
   if (method_ == RangeSearch::kSymmetric) {
     const double end = static_cast<double>(magnitude * factor);
-    return Range(-end, end);
+    return Range(ref::ChooseBias(-end * unfactor_, parameters_), end * unfactor_);
   }
-  if (method_ == RangeSearch::kMinMax || min_ == max_) return Range(min_, max_);
+  if (method_ == RangeSearch::kMinMax || min_ == max_) {
+    return Range(ref::ChooseBias(min_ * unfactor_, parameters_), max_ * unfactor_);
+  }
   return Range(method_ == RangeSearch::kGreedy ? GreedySearch() : HistogramSearch());
 }
 
-FoundRange RangeFinder::Range(double lo, double hi) const noexcept {
+// As stored, of the row as it was.
+FoundRange RangeFinder::Range(float bias, double hi) const noexcept {
   FoundRange found;
-  found.parameters =
-      ref::ChooseRangeParameters(lo * unfactor_, hi * unfactor_, levels_, parameters_);
-  found.range.scale = found.parameters.scale * factor_;
+  found.scale = ref::ChooseScale(bias, hi, levels_, parameters_);
+  found.bias = bias;
+  found.range.scale = found.scale * factor_;
   found.range.inverse_scale = 1.0f / found.range.scale;
-  found.range.bias = found.parameters.bias * factor_;
+  found.range.bias = found.bias * factor_;
   found.range.levels = static_cast<float>(levels_);
   return found;
 }
 
-FoundRange RangeFinder::Range(const Candidate& candidate) const noexcept {
-  return Range(min_ + candidate.left * step_, max_ - candidate.right * step_);
+void RangeFinder::ListBounds(int steps) noexcept {
+  for (int i = 0; i < steps; ++i) {
+    biases_[i] = ref::ChooseBias((min_ + i * step_) * unfactor_, parameters_);
+    highs_[i] = (max_ - i * step_) * unfactor_;
+  }
 }
 
 void RangeFinder::Evaluate(Candidate* a, Candidate* b) const noexcept {
@@ -86,6 +101,7 @@ double RangeFinder::CertainlyBetter(float loss) const noexcept {
 }
 
 RangeFinder::Candidate RangeFinder::GreedySearch() noexcept {
+  ListBounds(greedy_steps_ + 1);
   Candidate whole, again;
   Evaluate(&whole, &again);
   Candidate current = whole, best = whole;
@@ -109,6 +125,7 @@ RangeFinder::Candidate RangeFinder::GreedySearch() noexcept {
 RangeFinder::Candidate RangeFinder::HistogramSearch() noexcept {
   FindClippedLosses();
   Candidate whole, best = GreedySearch();
+  ListBounds(bins_);
   Candidate start = best;
   Evaluate(&whole, &start);
   best.loss = start.loss;

@@ -7,13 +7,13 @@
 #include "kernels/table_quantize.h"
 #include "ops/embedding_quantize_rows.h"
 #include "qforge/embedding_table.h"
-#include "ref/table_quantization.h"
 
 namespace qforge {
 
 struct FoundRange {
-  ref::RangeParameters parameters;
-  kernels::RowRange range;  // to encode the row with, as Find() left it
+  float scale;
+  float bias;
+  kernels::RowRange range;  // the same, to encode the row with as Find() left it
 };
 
 // Belongs to one thread.
@@ -35,8 +35,12 @@ class RangeFinder {
     float loss = 0.0f;
   };
 
-  FoundRange Range(double lo, double hi) const noexcept;
-  FoundRange Range(const Candidate& candidate) const noexcept;
+  FoundRange Range(float bias, double hi) const noexcept;
+  // Prepares Range() of candidates that are shrunk by less than so many steps from a side.
+  void ListBounds(int steps) noexcept;
+  FoundRange Range(const Candidate& candidate) const noexcept {
+    return Range(biases_[candidate.left], highs_[candidate.right]);
+  }
   // Finds the losses of two candidates, one of which may be worthless.
   void Evaluate(Candidate* a, Candidate* b) const noexcept;
   Candidate GreedySearch() noexcept;
@@ -51,6 +55,9 @@ class RangeFinder {
   const int levels_;
   kernels::RangeLossesFunction* const range_losses_;
 
+  // See ListBounds().
+  float* const biases_;
+  double* const highs_;
   // Of bins_, or bins_ + 1 bounds between them: see FindClippedLosses().
   double* const counts_;
   double* const sums_;

@@ -26,18 +26,12 @@ inline constexpr float kLargestHalf = 65504.0f;
 template <class T>
 void LoadRow(const T* source, int64_t count, float* row, float* min, float* max) noexcept;
 
-// What u8, u4 and u2 store besides the values, rounded to f32 or f16 and exact as floats.
-struct RangeParameters {
-  float scale;
-  float bias;
-};
-
-// For values in [lo, hi] with q in [0, levels]: bias = round(lo), scale = round((hi - bias) /
-// levels), so that the top of the range is met although the bottom was rounded. Both are finite;
-// the scale is at least the smallest that f16 has, or the smallest normal f32.
-// Inline, as a search does this for each range that it tries.
-inline RangeParameters ChooseRangeParameters(double lo, double hi, int levels,
-                                             DataType type) noexcept;
+// What u8, u4 and u2 store besides the values, f32 or f16, as floats: for values in [lo, hi] with q
+// in [0, levels], bias = round(lo) and scale = round((hi - bias) / levels), so that the top of the
+// range is met although the bottom was rounded. Both are finite; the scale is at least the smallest
+// that f16 has, or the smallest normal f32. Inline, as a search does this for each range it tries.
+inline float ChooseBias(double lo, DataType type) noexcept;
+inline float ChooseScale(float bias, double hi, int levels, DataType type) noexcept;
 
 // Codes: q = round_half_even(clamp((x - bias) * inverse_scale, 0, levels)), of 8, 4 or 2 bits, the
 // first in the lowest. Unused bits of the last byte are 0. Errors: x - fma(q, scale, bias).
@@ -72,21 +66,23 @@ inline float RoundToHalf(float value) noexcept {
   return internal::BitsFloat((bits + 0xFFFu + (bits >> 13 & 1u)) & ~0x1FFFu);
 }
 
-inline RangeParameters ChooseRangeParameters(double lo, double hi, int levels,
-                                             DataType type) noexcept {
-  const bool half = type == DataType::kF16;
-  const double largest =
-      static_cast<double>(half ? kLargestHalf : std::numeric_limits<float>::max());
-  const double smallest = half ? 0x1p-24 : static_cast<double>(std::numeric_limits<float>::min());
-  const auto round = [half](double value) {
-    const float rounded = static_cast<float>(value);
-    return half ? RoundToHalf(rounded) : rounded;
-  };
-  RangeParameters parameters;
-  parameters.bias = round(std::clamp(lo, -largest, largest));
-  const double scale = (hi - static_cast<double>(parameters.bias)) / levels;
-  parameters.scale = round(std::clamp(scale, smallest, largest));
-  return parameters;
+inline float ChooseBias(double lo, DataType type) noexcept {
+  if (type == DataType::kF16) {
+    constexpr double kLargest = static_cast<double>(kLargestHalf);
+    return RoundToHalf(static_cast<float>(std::clamp(lo, -kLargest, kLargest)));
+  }
+  constexpr double kLargest = static_cast<double>(std::numeric_limits<float>::max());
+  return static_cast<float>(std::clamp(lo, -kLargest, kLargest));
+}
+
+inline float ChooseScale(float bias, double hi, int levels, DataType type) noexcept {
+  const double scale = (hi - static_cast<double>(bias)) / levels;
+  if (type == DataType::kF16) {
+    constexpr double kLargest = static_cast<double>(kLargestHalf);
+    return RoundToHalf(static_cast<float>(std::clamp(scale, 0x1p-24, kLargest)));
+  }
+  constexpr double kSmallest = static_cast<double>(std::numeric_limits<float>::min());
+  return static_cast<float>(std::max(scale, kSmallest));
 }
 
 }  // namespace qforge::ref

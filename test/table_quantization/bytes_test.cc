@@ -1,6 +1,7 @@
 // The bytes of a table do not depend on where it was made: every ISA and number of threads gives
 // those of the scalar truth, from rows of any stride, and touches nothing beyond them.
 #include <gtest/gtest.h>
+#include <xmmintrin.h>
 
 #include <cstdint>
 #include <vector>
@@ -79,7 +80,26 @@ TEST(TableThreads, DoNotChangeTheBytes) {
   }
 }
 
-// In the layout of the test: what lies where, whatever the stride.
+TEST(TableFloatEnvironment, OfTheHostDoesNotMatter) {
+  const TestMatrix rows = DifficultRows(33, 6);
+  for (const Isa isa : {Isa::kScalar, Isa::kAvx512Vnni}) {
+    const Context context = MakeContext(isa);
+    for (const TableQuantizationOptions& options : AllOptions()) {
+      const EmbeddingTable expected = Quantize(context, rows.input(), options);
+      const Result<double> expected_loss = expected.Loss(context, rows.input());
+      const unsigned found = _mm_getcsr();
+      // Up, flush to zero, denormals are zero.
+      _mm_setcsr((found & ~0x6000u) | 0x4000u | 0x8040u);
+      const EmbeddingTable table = Quantize(context, rows.input(), options);
+      const Result<double> loss = table.Loss(context, rows.input());
+      _mm_setcsr(found);
+      EXPECT_EQ(Bytes(table), Bytes(expected)) << Describe(options) << ", " << IsaName(isa);
+      EXPECT_EQ(*loss, *expected_loss) << Describe(options) << ", " << IsaName(isa);
+    }
+  }
+}
+
+// Payload and parameters change places, and the gap that a stride leaves is zeros.
 TEST(TablePlaces, HoldTheSamePayloadAndParameters) {
   const TestMatrix rows = NormalRows(5, 21, 4);
   for (TableQuantizationOptions options : AllOptions()) {
