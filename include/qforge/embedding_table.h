@@ -30,7 +30,8 @@ enum class RangeSearch : uint8_t {
   kGreedy,
   // u8, u4, u2: the best range whose ends are bounds of a histogram of the row.
   kHistogram,
-  // codebook4, twotier4: centres by k-means.
+  // codebook4: the 16 centres that lose least, k-means in one dimension solved exactly; twotier4:
+  // codebooks by k-means over the rows.
   kKMeans,
 };
 
@@ -47,13 +48,13 @@ struct TableQuantizationOptions {
   int64_t stride = 0;
   int exponent_bias = 0;
 
-  // kGreedy: the range shrinks in steps of 1 / bins of its width, until the part `shrink` of it is
-  // left over. kHistogram: the number of bins. 2 to 10,000; shrink in [0, 1).
+  // kGreedy: the range shrinks in steps of 1 / bins of its width, until it has lost the part
+  // `shrink`. kHistogram: the number of bins. 2 to 10,000; shrink in [0, 1).
   int bins = 200;
   float shrink = 0.16f;
-  int iterations = 20;     // kKMeans: at most so many rounds, 1 to 1,000
-  int64_t clusters = 256;  // twotier4: codebooks, 1 to 65,536
-  uint64_t seed = 1;       // kKMeans: of the first centres
+  int iterations = 20;     // twotier4: at most so many rounds, 1 to 1,000
+  int64_t clusters = 256;  // twotier4: codebooks, 1 to 65,536; no more are made than rows
+  uint64_t seed = 1;       // twotier4: of the rows that it starts from
 
   // Called now and then, from one thread at a time, with the number of rows that are done. Where it
   // returns false, quantisation stops with kCancelled.
