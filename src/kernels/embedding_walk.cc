@@ -24,13 +24,13 @@ const Register kBagEnd{Gpr::RCX};     // pooled: the position
 const Register kMappedRow{Gpr::RCX};  // not pooled: negative where the row is missing
 const Register kRows{Gpr::R8};
 const Register kRowStride{Gpr::R9};
-const Register kPrefetchDistance{Gpr::R10};  // plus 1
+const Register kIndicesAhead{Gpr::R10};  // kIndices, moved on by the prefetch distance
 const Register kRow{Gpr::R11};
 const Register kWeights{Gpr::RBX};  // of position 0
 const Register kRowMap{Gpr::RBP};
 const Register kCodebooks{Gpr::R12};
-const Register kBlockOffset{
-    Gpr::R13};  // in the payload, of a repeated block from the first of them
+const Register kBlockOffset{Gpr::R13};  // in the payload, of a repeated block from the first
+const Register kSegmentEnd{Gpr::R13};   // of the first block, which is not a repeated one
 const Register kOutput{Gpr::R14};
 const Register kOutputRow{Gpr::R15};  // bag or, not pooled, position
 
@@ -77,6 +77,7 @@ class Walk {
   void EmitPool(const ColumnBlock& block, const RowTerms& row);
   void EmitGather(const ColumnBlock& block, const RowTerms& row);
   void EmitLoadIndex(const Register& to, const jit::AddressTerms& at);
+  void EmitFindSegmentEnd();
   void EmitPrefetch();
   void EmitLoadWeight();
 
@@ -100,7 +101,13 @@ void Walk::Generate() {
     e_.mov(kBagEnd, e_.ptr[kScratch + kOutputRow * 8 + 8]);
   } else {
     e_.mov(kPosition, kOutputRow);
-    if (kernel_.prefetch) EmitPrefetch();
+    if (kernel_.prefetch) {
+      e_.mov(kScratch, kPosition);
+      e_.add(kScratch, Argument(offsetof(EmbeddingArguments, prefetch_distance)));
+      e_.cmp(kScratch, Argument(offsetof(EmbeddingArguments, index_end)));
+      e_.cmovge(kIndicesAhead, kIndices);
+      EmitPrefetch();
+    }
     EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
     if (kernel_.mapped) {
       e_.movsxd(kMappedRow, e_.dword[kRowMap + kRow * 4]);
@@ -125,8 +132,9 @@ void Walk::EmitStart() {
   load(kRows, offsetof(EmbeddingArguments, rows));
   load(kRowStride, offsetof(EmbeddingArguments, row_stride));
   if (kernel_.prefetch) {
-    load(kPrefetchDistance, offsetof(EmbeddingArguments, prefetch_distance));
-    e_.inc(kPrefetchDistance);
+    load(kIndicesAhead, offsetof(EmbeddingArguments, prefetch_distance));
+    e_.imul(kIndicesAhead, kIndicesAhead, kernel_.index_bytes);
+    e_.add(kIndicesAhead, kIndices);
   }
   if (weighted()) load(kWeights, offsetof(EmbeddingArguments, weights));
   if (kernel_.mapped) load(kRowMap, offsetof(EmbeddingArguments, row_map));
@@ -149,10 +157,13 @@ void Walk::EmitBlock(const ColumnBlock& block) {
   const int64_t output_bytes = block.columns * DataTypeSize(kernel_.output);
   const int64_t payload_bytes = block.columns * shape_.element_bits / 8;
   const bool repeated = block.repeat > 1;
+  // Pooled, the sum of kRows and kRow is left to the address, but for the blocks that need both
+  // registers of it.
   RowTerms row{kRow, kRow};
+  if (pooled()) row = {kRows + kRow, kRows + kRow};
   Label again;
   if (repeated) {
-    row.payload = kRow + kBlockOffset;
+    row = {kRow, kRow + kBlockOffset};
     e_.xor_(kBlockOffset.cvt32(), kBlockOffset.cvt32());
     e_.L(again);
   }
@@ -169,7 +180,7 @@ void Walk::EmitBlock(const ColumnBlock& block) {
 
 void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   const std::vector<Vec> sums = SumsOf(block);
-  Label next, missing, done;
+  Label segment, next, missing, done;
   e_.mov(kScratch, Argument(offsetof(EmbeddingArguments, starts)));
   e_.mov(kPosition, e_.ptr[kScratch + kOutputRow * 8]);
   if (kernel_.weights == BagWeights::kPerBagPosition) {
@@ -182,10 +193,16 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   e_.cmp(kPosition, kBagEnd);
   e_.jge(done, Emitter::T_NEAR);
 
+  // Other blocks find what the first one had prefetched.
+  const bool prefetch = kernel_.prefetch && block.first_column == 0;
+  const Register end = prefetch ? kSegmentEnd : kBagEnd;
+  if (prefetch) {
+    e_.L(segment);
+    EmitFindSegmentEnd();
+  }
   e_.align(32);
   e_.L(next);
-  // Other blocks find what the first one had prefetched.
-  if (kernel_.prefetch && block.first_column == 0) EmitPrefetch();
+  if (prefetch) EmitPrefetch();
   EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
   if (kernel_.mapped) {
     e_.movsxd(kRow, e_.dword[kRowMap + kRow * 4]);
@@ -193,14 +210,18 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
     e_.js(missing, Emitter::T_NEAR);
   }
   e_.imul(kRow, kRowStride);
-  e_.add(kRow, kRows);
+  if (block.repeat > 1) e_.add(kRow, kRows);
   if (weighted()) EmitLoadWeight();
   decoder_->EmitRowStart(row);
   for (size_t i = 0; i < sums.size(); ++i) decoder_->EmitAdd(sums[i], block.vectors[i], row);
   e_.L(missing);
   e_.inc(kPosition);
-  e_.cmp(kPosition, kBagEnd);
+  e_.cmp(kPosition, end);
   e_.jl(next, Emitter::T_NEAR);
+  if (prefetch) {
+    e_.cmp(kPosition, kBagEnd);
+    e_.jl(segment, Emitter::T_NEAR);
+  }
 
   e_.L(done);
   decoder_->EmitBagEnd(sums);
@@ -236,22 +257,35 @@ void Walk::EmitLoadIndex(const Register& to, const jit::AddressTerms& at) {
   }
 }
 
-// The row of the position that lies kPrefetchDistance - 1 ahead, or of the last one. Where the map
-// has no row, an address in front of the table is prefetched, which does nothing.
+// A bag is walked in one go as long as there is an index ahead of each position. From the first
+// position without one, which is never left behind again, nothing is looked for ahead.
+void Walk::EmitFindSegmentEnd() {
+  Label ahead;
+  e_.mov(kSegmentEnd, Argument(offsetof(EmbeddingArguments, index_end)));
+  e_.sub(kSegmentEnd, Argument(offsetof(EmbeddingArguments, prefetch_distance)));
+  e_.cmp(kSegmentEnd, kPosition);
+  e_.jg(ahead);
+  e_.mov(kIndicesAhead, kIndices);
+  e_.mov(kSegmentEnd, kBagEnd);
+  e_.L(ahead);
+  e_.cmp(kSegmentEnd, kBagEnd);
+  e_.cmovg(kSegmentEnd, kBagEnd);
+}
+
+// Where the map has no row, an address in front of the table is prefetched, which does nothing.
 void Walk::EmitPrefetch() {
-  const jit::Address end = Argument(offsetof(EmbeddingArguments, index_end));
-  e_.lea(kScratch, e_.ptr[kPosition + kPrefetchDistance]);
-  e_.cmp(kScratch, end);
-  e_.cmovg(kScratch, end);
-  EmitLoadIndex(kScratch, kIndices + kScratch * kernel_.index_bytes - kernel_.index_bytes);
+  EmitLoadIndex(kScratch, kIndicesAhead + kPosition * kernel_.index_bytes);
   if (kernel_.mapped) e_.movsxd(kScratch, e_.dword[kRowMap + kScratch * 4]);
   e_.imul(kScratch, kRowStride);
   const int64_t bytes = std::min(shape_.bytes, kMostPrefetchedBytes);
   for (int64_t line = 0; line < bytes; line += kLineBytes) {
     e_.prefetcht0(e_.ptr[kRows + kScratch + static_cast<int>(line)]);
   }
-  // Rows need not begin where a line does.
-  if ((bytes - 1) % kLineBytes != 0) {
+  // Rows need not begin where a line does. A few bytes more than whole lines seldom reach the next
+  // one, and asking for it each time costs more than waiting for it then (measured, both for tables
+  // in the cache and for 4,000,000 rows in memory).
+  constexpr int64_t kFewBytes = 16;
+  if ((bytes - 1) % kLineBytes >= kFewBytes) {
     e_.prefetcht0(e_.ptr[kRows + kScratch + static_cast<int>(bytes - 1)]);
   }
 }
