@@ -302,8 +302,8 @@ void Emitter::ConvertE5M2ToF32(Vec to, const xb::Operand& from) {
 }
 
 void Emitter::BroadcastF16Pair(Vec first, Vec second, const Address& from) {
-  // A narrow conversion and two broadcasts from its result are fewer instructions where they stand
-  // alone, but take pipes that kernels need for other shuffles.
+  // A narrow conversion and two broadcasts from its result are faster where they stand alone, but
+  // take the pipes that kernels need for other shuffles.
   vpbroadcastd(Half(second), from);
   vcvtph2ps(Full(second), Half(second));
   vmovsldup(Full(first), Full(second));

@@ -27,13 +27,13 @@ void GenerateCheckIndices(Emitter& e, int index_bytes) {
   const Vec last = e.vectors().Take();
   const Vec difference = e.vectors().Take();
   const Vec index = e.vectors().Take();
-  const std::vector<Vec> bad = e.vectors().Take(2);
+  const std::vector<Vec> bad = e.vectors().Take(kUnrolled);
 
   // Of the vector in `index`.
   const auto collect = [&](Vec to) {
     index_bytes == 8 ? e.Sub64(difference, last, e.Full(index))
                      : e.Sub32(difference, last, e.Full(index));
-    e.Or(to, to, e.Full(index));
+    e.Or(difference, difference, e.Full(index));
     e.Or(to, to, e.Full(difference));
   };
   const auto load_and_collect = [&](const jit::AddressTerms& from, Vec to) {
@@ -61,7 +61,7 @@ void GenerateCheckIndices(Emitter& e, int index_bytes) {
   e.L(unrolled);
   for (int i = 0; i < kUnrolled; ++i) {
     load_and_collect(kIndices + kAt * index_bytes + i * e.vector_bytes(),
-                     bad[static_cast<size_t>(i) % bad.size()]);
+                     bad[static_cast<size_t>(i)]);
   }
   e.add(kAt, kUnrolled * step);
   e.L(test_unrolled);
@@ -94,7 +94,7 @@ void GenerateCheckIndices(Emitter& e, int index_bytes) {
   e.jl(element, Emitter::T_NEAR);
 
   e.L(done);
-  e.Or(bad[0], bad[0], e.Full(bad[1]));
+  for (size_t i = 1; i < bad.size(); ++i) e.Or(bad[0], bad[0], e.Full(bad[i]));
   // The signs of all lanes in one register.
   for (int part = e.vector_bytes() / 2; part >= 16; part /= 2) {
     e.ExtractPart(difference, bad[0], 1, part);
