@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/status_matchers.h"
@@ -167,6 +169,38 @@ TEST(Progress, GrowsUpToTheNumberOfRows) {
       EXPECT_GE(calls.done.size(), 3u);
     }
   }
+}
+
+// So many that not every one is reported.
+TEST(Progress, EndsAtTheNumberOfManyRows) {
+  constexpr int64_t kRows = 2501, kLongRow = 8193;
+  const std::vector<Half> values(static_cast<size_t>(kRows * kLongRow), Half{0x3C00});
+  Calls calls;
+  TableQuantizationOptions options = Options(RowFormat::kU2);
+  options.progress = Calls::Call;
+  options.progress_argument = &calls;
+  Quantize(BestContext(), InputMatrix(values.data(), kRows, kLongRow), options);
+  EXPECT_EQ(calls.done.back(), kRows);
+  EXPECT_GE(calls.done.size(), 1000u);
+  EXPECT_LT(calls.done.size(), 1500u);
+}
+
+// The other thread is waiting to report when the first call says stop.
+TEST(Progress, IsNotAskedAgainByAnotherThread) {
+  const TestMatrix rows = NormalRows(3000, 8, 2);
+  FixedPool pool(2);
+  int calls = 0;
+  TableQuantizationOptions options = Options(RowFormat::kU4);
+  options.progress_argument = &calls;
+  options.progress = [](void* argument, int64_t, int64_t) noexcept {
+    ++*static_cast<int*>(argument);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return false;
+  };
+  const Context context = MakeContext(Isa::kAvx512Vnni, &pool);
+  EXPECT_TRUE(IsError(EmbeddingTable::Quantize(context, rows.input(), options).status(),
+                      StatusCode::kCancelled, "options.progress"));
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(Progress, CancelsWhereItSaysSo) {
