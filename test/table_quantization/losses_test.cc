@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -79,6 +80,30 @@ TEST(RangeSearches, AreNeverWorseThanMinMaxOnAnyRow) {
           }
         }
       }
+    }
+  }
+}
+
+// Squares of such rows overflow, or vanish.
+TEST(RangeSearches, DoNotDependOnTheMagnitude) {
+  constexpr int64_t kColumns = 29;
+  const TestMatrix rows = NormalRows(20, kColumns, 11);
+  for (const RangeSearch method : {RangeSearch::kGreedy, RangeSearch::kHistogram}) {
+    const auto codes = [&](int exponent) {
+      TestMatrix scaled = rows.Clone(Guard::kBehind);
+      scaled.Set([&](int64_t i, int64_t j) { return std::ldexp(rows.at<float>(i, j), exponent); });
+      const EmbeddingTable table =
+          Quantize(BestContext(), scaled.input(), Options(RowFormat::kU8, method));
+      std::vector<std::byte> all;
+      for (int64_t i = 0; i < rows.rows(); ++i) {
+        const auto* const row = static_cast<const std::byte*>(table.row(i));
+        all.insert(all.end(), row, row + kColumns);
+      }
+      return all;
+    };
+    const std::vector<std::byte> expected = codes(0);
+    for (const int exponent : {-100, -70, -3, 5, 80, 120}) {
+      EXPECT_EQ(codes(exponent), expected) << RangeSearchName(method) << ", 2^" << exponent;
     }
   }
 }
