@@ -249,7 +249,7 @@ TEST_F(WorkedExample, OfFourBits) {
         EXPECT_FALSE(output[i] == 0.0f && std::signbit(output[i]));
       }
     }
-    EXPECT_NE(EmbeddingBag::Create(context, table).value().Describe().find(IsaName(isa)),
+    EXPECT_NE(EmbeddingBag::Create(context, table).value().Describe().find(IsaName(context.isa())),
               std::string::npos);
     RecordChecked(context.isa());
   }
