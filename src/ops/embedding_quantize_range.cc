@@ -18,6 +18,11 @@ int64_t Bounds(const TableQuantizationOptions& options) {
   return search ? options.bins + 1 : 0;
 }
 
+int GreedySteps(const TableQuantizationOptions& options) {
+  const double steps = options.bins * static_cast<double>(options.shrink);
+  return std::min(static_cast<int>(std::lround(steps)), options.bins - 1);
+}
+
 // 2^-e for a largest magnitude in [2^e, 2^(e + 1)), as far as both this and its inverse are normal.
 float FactorFor(float magnitude) {
   if (magnitude == 0.0f) return 1.0f;
@@ -30,8 +35,7 @@ RangeFinder::RangeFinder(const TableQuantizationOptions& options, DataType param
                          kernels::RangeLossesFunction* range_losses, MemoryCutter& memory)
     : method_(options.method),
       bins_(options.bins),
-      greedy_steps_(
-          std::min(static_cast<int>(std::lround(options.bins * options.shrink)), options.bins - 1)),
+      greedy_steps_(GreedySteps(options)),
       parameters_(parameters),
       levels_(levels),
       range_losses_(range_losses),
@@ -58,7 +62,7 @@ FoundRange RangeFinder::Find(float* row, int64_t count,
 
   if (method_ == RangeSearch::kSymmetric) {
     const double end = static_cast<double>(magnitude * factor);
-    return Range(ref::ChooseBias(-end * unfactor_, parameters_), end * unfactor_);
+    return Range(ref::ChooseBias((0.0 - end) * unfactor_, parameters_), end * unfactor_);
   }
   if (method_ == RangeSearch::kMinMax || min_ == max_) {
     return Range(ref::ChooseBias(min_ * unfactor_, parameters_), max_ * unfactor_);
