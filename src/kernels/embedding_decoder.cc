@@ -1,5 +1,7 @@
 #include "kernels/embedding_decoder.h"
 
+#include <cstddef>
+
 #include "qforge/half.h"
 
 namespace qforge::kernels {
@@ -240,7 +242,9 @@ class TableDecoder final : public DecoderBase {
         e_.movzx(r_.general_scratch.cvt32(),
                  e_.word[row.parameters + static_cast<int>(shape_.parameters)]);
         e_.shl(r_.general_scratch, 5);  // 16 centres of 2 bytes
-        EmitLoadCodebook(r_.codebooks + r_.general_scratch);
+        e_.add(r_.general_scratch,
+               e_.ptr[r_.arguments + static_cast<int>(offsetof(EmbeddingArguments, codebooks))]);
+        EmitLoadCodebook(r_.general_scratch);
         break;
       default:
         EmitUniformTable(row);

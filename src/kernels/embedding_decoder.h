@@ -24,7 +24,7 @@ struct DecoderRegisters {
   static constexpr int kScratchVectors = 3;
   jit::Vec scratch[kScratchVectors];  // free within a row and at the end of a bag
   jit::Register general_scratch;      // likewise
-  jit::Register codebooks;            // twotier4
+  jit::Register arguments;            // EmbeddingArguments*
   jit::Vec weight;                    // the row's weight in all lanes; no register without weights
 };
 

@@ -28,7 +28,7 @@ const Register kIndicesAhead{Gpr::R10};  // kIndices, moved on by the prefetch d
 const Register kRow{Gpr::R11};
 const Register kWeights{Gpr::RBX};  // of position 0
 const Register kRowMap{Gpr::RBP};
-const Register kCodebooks{Gpr::R12};
+const Register kRowAhead{Gpr::R12};     // the row to prefetch, from kRows
 const Register kBlockOffset{Gpr::R13};  // in the payload, of a repeated block from the first
 const Register kSegmentEnd{Gpr::R13};   // of the first block, which is not a repeated one
 const Register kOutput{Gpr::R14};
@@ -36,12 +36,29 @@ const Register kOutputRow{Gpr::R15};  // bag or, not pooled, position
 
 // What lies beyond is left to the hardware, which follows a row once it has begun.
 constexpr int64_t kMostPrefetchedBytes = 4096;
-constexpr int64_t kLineBytes = 64;
+
+// Where in a row to prefetch.
+std::vector<int64_t> LinesToPrefetch(int64_t row_bytes, bool line_aligned) {
+  constexpr int64_t kLineBytes = 64;
+  const int64_t bytes = std::min(row_bytes, kMostPrefetchedBytes);
+  std::vector<int64_t> lines;
+  for (int64_t line = 0; line < bytes; line += kLineBytes) lines.push_back(line);
+  // A row that begins within a line may end in one more. Where it has but a few bytes more than
+  // whole lines, that is rare, and asking each time costs more than waiting for it then (measured,
+  // for tables in the cache and for 4,000,000 rows in memory).
+  constexpr int64_t kFewBytes = 16;
+  if (!line_aligned && bytes - 1 - lines.back() >= kFewBytes) lines.push_back(bytes - 1);
+  return lines;
+}
 
 class Walk {
  public:
   Walk(Emitter& emitter, const EmbeddingKernel& kernel)
-      : e_(emitter), kernel_(kernel), shape_(ShapeOfRow(kernel)), registers_(TakeRegisters()) {
+      : e_(emitter),
+        kernel_(kernel),
+        shape_(ShapeOfRow(kernel)),
+        lines_(LinesToPrefetch(shape_.bytes, kernel.line_aligned)),
+        registers_(TakeRegisters()) {
     decoder_ = RowDecoder::Make(e_, kernel, registers_);
     blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), e_.vectors().Free());
     for (const ColumnBlock& block : blocks_) {
@@ -67,7 +84,7 @@ class Walk {
     DecoderRegisters registers;
     for (Vec& scratch : registers.scratch) scratch = e_.vectors().Take();
     registers.general_scratch = kScratch;
-    registers.codebooks = kCodebooks;
+    registers.arguments = kArguments;
     if (weighted()) registers.weight = e_.vectors().Take();
     return registers;
   }
@@ -76,14 +93,17 @@ class Walk {
   void EmitBlock(const ColumnBlock& block);
   void EmitPool(const ColumnBlock& block, const RowTerms& row);
   void EmitGather(const ColumnBlock& block, const RowTerms& row);
+  void EmitLoadBagStart(const Register& to);
   void EmitLoadIndex(const Register& to, const jit::AddressTerms& at);
   void EmitFindSegmentEnd();
-  void EmitPrefetch();
+  void EmitFindRowAhead();
+  void EmitPrefetch(int64_t offset);
   void EmitLoadWeight();
 
   Emitter& e_;
   const EmbeddingKernel kernel_;
   const RowShape shape_;
+  const std::vector<int64_t> lines_;
   const DecoderRegisters registers_;
   std::unique_ptr<RowDecoder> decoder_;
   std::vector<ColumnBlock> blocks_;
@@ -106,7 +126,8 @@ void Walk::Generate() {
       e_.add(kScratch, Argument(offsetof(EmbeddingArguments, prefetch_distance)));
       e_.cmp(kScratch, Argument(offsetof(EmbeddingArguments, index_end)));
       e_.cmovge(kIndicesAhead, kIndices);
-      EmitPrefetch();
+      EmitFindRowAhead();
+      for (int64_t line : lines_) EmitPrefetch(line);
     }
     EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
     if (kernel_.mapped) {
@@ -126,7 +147,7 @@ void Walk::Generate() {
 }
 
 void Walk::EmitStart() {
-  e_.EnterFrame({kWeights, kRowMap, kCodebooks, kBlockOffset, kOutput, kOutputRow});
+  e_.EnterFrame({kWeights, kRowMap, kRowAhead, kBlockOffset, kOutput, kOutputRow});
   const auto load = [&](const Register& to, size_t offset) { e_.mov(to, Argument(offset)); };
   load(kIndices, offsetof(EmbeddingArguments, indices));
   load(kRows, offsetof(EmbeddingArguments, rows));
@@ -138,13 +159,12 @@ void Walk::EmitStart() {
   }
   if (weighted()) load(kWeights, offsetof(EmbeddingArguments, weights));
   if (kernel_.mapped) load(kRowMap, offsetof(EmbeddingArguments, row_map));
-  if (kernel_.format == RowFormat::kTwoTier4) {
-    load(kCodebooks, offsetof(EmbeddingArguments, codebooks));
-  }
   load(kOutputRow, offsetof(EmbeddingArguments, begin));
   load(kOutput, offsetof(EmbeddingArguments, output_stride));
   e_.imul(kOutput, kOutputRow);
   e_.add(kOutput, Argument(offsetof(EmbeddingArguments, output)));
+
+  if (pooled()) EmitLoadBagStart(kPosition);
 
   EmitPrepareStore(e_, kernel_);
   const int exact_bytes = blocks_.front().vectors.front().exact_bytes;
@@ -181,8 +201,8 @@ void Walk::EmitBlock(const ColumnBlock& block) {
 void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   const std::vector<Vec> sums = SumsOf(block);
   Label segment, next, missing, done;
-  e_.mov(kScratch, Argument(offsetof(EmbeddingArguments, starts)));
-  e_.mov(kPosition, e_.ptr[kScratch + kOutputRow * 8]);
+  // The first block begins where the bag before has ended: no load has to be waited for.
+  if (block.first_column != 0) EmitLoadBagStart(kPosition);
   if (kernel_.weights == BagWeights::kPerBagPosition) {
     e_.mov(kWeights, Argument(offsetof(EmbeddingArguments, weights)));
     e_.lea(kScratch, e_.ptr[kPosition * 4]);
@@ -202,7 +222,7 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   }
   e_.align(32);
   e_.L(next);
-  if (prefetch) EmitPrefetch();
+  if (prefetch) EmitFindRowAhead();
   EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
   if (kernel_.mapped) {
     e_.movsxd(kRow, e_.dword[kRowMap + kRow * 4]);
@@ -213,7 +233,14 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   if (block.repeat > 1) e_.add(kRow, kRows);
   if (weighted()) EmitLoadWeight();
   decoder_->EmitRowStart(row);
-  for (size_t i = 0; i < sums.size(); ++i) decoder_->EmitAdd(sums[i], block.vectors[i], row);
+  // Lines are asked for one by one between the vectors, so that they do not keep loads waiting.
+  size_t asked = 0;
+  for (size_t i = 0; i < sums.size(); ++i) {
+    decoder_->EmitAdd(sums[i], block.vectors[i], row);
+    if (!prefetch) continue;
+    const size_t until = lines_.size() * (i + 1) / sums.size();
+    for (; asked < until; ++asked) EmitPrefetch(lines_[asked]);
+  }
   e_.L(missing);
   e_.inc(kPosition);
   e_.cmp(kPosition, end);
@@ -226,10 +253,10 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   e_.L(done);
   decoder_->EmitBagEnd(sums);
   if (kernel_.pooling != Pooling::kMean) return;
-  const Register count = kPosition;
-  e_.mov(kScratch, Argument(offsetof(EmbeddingArguments, starts)));
-  e_.mov(count, kBagEnd);
-  e_.sub(count, e_.ptr[kScratch + kOutputRow * 8]);
+  const Register count = kScratch;
+  EmitLoadBagStart(count);
+  e_.neg(count);
+  e_.add(count, kBagEnd);
   EmitMean(e_, sums, count, registers_.scratch);
 }
 
@@ -247,6 +274,11 @@ void Walk::EmitGather(const ColumnBlock& block, const RowTerms& row) {
   e_.L(missing);
   for (Vec sum : sums) e_.Zero(sum);
   e_.L(done);
+}
+
+void Walk::EmitLoadBagStart(const Register& to) {
+  e_.mov(to, Argument(offsetof(EmbeddingArguments, starts)));
+  e_.mov(to, e_.ptr[to + kOutputRow * 8]);
 }
 
 void Walk::EmitLoadIndex(const Register& to, const jit::AddressTerms& at) {
@@ -273,21 +305,14 @@ void Walk::EmitFindSegmentEnd() {
 }
 
 // Where the map has no row, an address in front of the table is prefetched, which does nothing.
-void Walk::EmitPrefetch() {
-  EmitLoadIndex(kScratch, kIndicesAhead + kPosition * kernel_.index_bytes);
-  if (kernel_.mapped) e_.movsxd(kScratch, e_.dword[kRowMap + kScratch * 4]);
-  e_.imul(kScratch, kRowStride);
-  const int64_t bytes = std::min(shape_.bytes, kMostPrefetchedBytes);
-  for (int64_t line = 0; line < bytes; line += kLineBytes) {
-    e_.prefetcht0(e_.ptr[kRows + kScratch + static_cast<int>(line)]);
-  }
-  // Rows need not begin where a line does. A few bytes more than whole lines seldom reach the next
-  // one, and asking for it each time costs more than waiting for it then (measured, both for tables
-  // in the cache and for 4,000,000 rows in memory).
-  constexpr int64_t kFewBytes = 16;
-  if ((bytes - 1) % kLineBytes >= kFewBytes) {
-    e_.prefetcht0(e_.ptr[kRows + kScratch + static_cast<int>(bytes - 1)]);
-  }
+void Walk::EmitFindRowAhead() {
+  EmitLoadIndex(kRowAhead, kIndicesAhead + kPosition * kernel_.index_bytes);
+  if (kernel_.mapped) e_.movsxd(kRowAhead, e_.dword[kRowMap + kRowAhead * 4]);
+  e_.imul(kRowAhead, kRowStride);
+}
+
+void Walk::EmitPrefetch(int64_t offset) {
+  e_.prefetcht0(e_.ptr[kRows + kRowAhead + static_cast<int>(offset)]);
 }
 
 void Walk::EmitLoadWeight() { e_.Broadcast32(registers_.weight, e_.ptr[kWeights + kPosition * 4]); }

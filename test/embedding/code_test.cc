@@ -85,6 +85,13 @@ TEST_P(EmittedEmbeddingCode, NamesTellKernelsApart) {
   add([](EmbeddingKernel& kernel) { kernel.index_bytes = 4; });
   add([](EmbeddingKernel& kernel) { kernel.mapped = true; });
   add([](EmbeddingKernel& kernel) { kernel.prefetch = true; });
+  for (const bool line_aligned : {false, true}) {
+    add([&](EmbeddingKernel& kernel) {
+      kernel.dimension = 16;
+      kernel.prefetch = true;
+      kernel.line_aligned = line_aligned;
+    });
+  }
   add([](EmbeddingKernel& kernel) { kernel.output = DataType::kF16; });
   add([](EmbeddingKernel& kernel) { kernel.output = DataType::kBF16; });
   for (EmbeddingKernel kernel : FormatVariants()) {
