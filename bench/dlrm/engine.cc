@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "dlrm/embedding.h"
 #include "dlrm/interaction.h"
 #include "dlrm/parallel.h"
 
@@ -11,11 +10,13 @@ namespace dlrm {
 
 using qforge::MatrixView;
 
-Engine::Engine(const qforge::Context& context, const Model& model, std::unique_ptr<Mlp> bottom,
-               std::unique_ptr<Mlp> top, int64_t max_rows)
+Engine::Engine(const qforge::Context& context, const Model& model,
+               std::shared_ptr<Embeddings> embeddings, std::shared_ptr<Mlp> bottom,
+               std::shared_ptr<Mlp> top, int64_t max_rows)
     : context_(context),
       kernels_(Fp32KernelsFor(context.isa())),
       model_(model),
+      embeddings_(std::move(embeddings)),
       bottom_(std::move(bottom)),
       top_(std::move(top)),
       max_rows_(max_rows),
@@ -32,15 +33,11 @@ void Engine::RunBottom(const Requests& requests, int64_t first, int64_t rows) {
 void Engine::MakeTopInput(const Requests& requests, int64_t first, int64_t rows) {
   RunBottom(requests, first, rows);
   const int64_t stride = vectors_ * model_.dim;
+  embeddings_->Run(requests, first,
+                   {embedded_.data() + model_.dim, rows, stride - model_.dim, stride});
   ParallelRanges(context_, rows, 1, [&](int64_t begin, int64_t end) {
-    float* embedded = embedded_.data() + begin * stride;
-    for (size_t i = 0; i < model_.tables.size(); ++i) {
-      float* pooled = embedded + (i + 1) * model_.dim;
-      SumPool(kernels_, model_.tables[i], requests.bags[i], first + begin,
-              {pooled, end - begin, model_.dim, stride});
-    }
     const int64_t outputs = model_.top_inputs();
-    Interact(kernels_, {embedded, end - begin, stride}, vectors_,
+    Interact(kernels_, {embedded_.data() + begin * stride, end - begin, stride}, vectors_,
              {top_input_.data() + begin * outputs, end - begin, outputs});
   });
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dlrm/aligned_vector.h"
+#include "dlrm/embeddings.h"
 #include "dlrm/fp32_kernels.h"
 #include "dlrm/mlp.h"
 #include "dlrm/model.h"
@@ -15,12 +16,13 @@
 
 namespace dlrm {
 
-// The embeddings and the interaction run in fp32 whatever the MLPs do. One call at a time.
+// Pooled rows and the interaction are fp32, whatever the tables and the MLPs are. One call at a
+// time, of all engines that share something.
 class Engine {
  public:
   // `model` is borrowed. The MLPs must have been made for `max_rows`.
-  Engine(const qforge::Context& context, const Model& model, std::unique_ptr<Mlp> bottom,
-         std::unique_ptr<Mlp> top, int64_t max_rows);
+  Engine(const qforge::Context& context, const Model& model, std::shared_ptr<Embeddings> embeddings,
+         std::shared_ptr<Mlp> bottom, std::shared_ptr<Mlp> top, int64_t max_rows);
 
   // Scores requests [first, first + rows), at most max_rows of them, into `logits`.
   void Run(const Requests& requests, int64_t first, int64_t rows, float* logits);
@@ -35,6 +37,7 @@ class Engine {
   void RunMlps(const Requests& requests, int64_t first, int64_t rows, float* logits);
 
   int64_t max_rows() const { return max_rows_; }
+  int64_t embedding_bytes() const { return embeddings_->bytes(); }
   int64_t mlp_weight_bytes() const { return bottom_->weight_bytes() + top_->weight_bytes(); }
 
  private:
@@ -44,8 +47,9 @@ class Engine {
   const qforge::Context context_;
   const Fp32Kernels& kernels_;
   const Model& model_;
-  const std::unique_ptr<Mlp> bottom_;
-  const std::unique_ptr<Mlp> top_;
+  const std::shared_ptr<Embeddings> embeddings_;
+  const std::shared_ptr<Mlp> bottom_;
+  const std::shared_ptr<Mlp> top_;
   const int64_t max_rows_;
   const int64_t vectors_;          // bottom output and tables
   AlignedVector<float> embedded_;  // max_rows x vectors x dim

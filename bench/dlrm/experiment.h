@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "dlrm/embedding_format.h"
 #include "dlrm/metrics.h"
 #include "dlrm/synthetic.h"
 #include "dlrm/timing.h"
@@ -21,16 +22,22 @@ struct ExperimentOptions {
   std::string evaluation;
   SyntheticOptions synthetic;
 
+  // As EmbeddingFormats() takes them.
+  std::vector<std::string> embeddings = {"fp32", "u8", "u4"};
+  std::vector<std::string> embedding_methods;
+
   int threads = 1;
   qforge::Isa max_isa = qforge::Isa::kAvx512Vnni;
   std::vector<int64_t> batches = {1, 16, 128};
-  double seconds = 2.0;  // of measuring, per batch size
+  double seconds = 4.0;  // of measuring, per batch size
 };
 
 // One way to run the model. The first is the baseline that the others are compared with.
 struct VariantResult {
   std::string name;
   std::string description;
+  EmbeddingFormat embedding;
+  int64_t embedding_bytes = 0;
   int64_t mlp_weight_bytes = 0;
   double logloss = 0.0;
   double auc = 0.0;
@@ -41,8 +48,8 @@ struct VariantResult {
 
 struct ExperimentResult {
   std::string model_name;
-  std::string model_text;  // its MLPs and tables
-  int64_t embedding_bytes = 0;
+  std::string model_text;       // its MLPs and tables
+  int64_t embedding_bytes = 0;  // in fp32
   int64_t calibration_requests = 0;
   int64_t evaluation_requests = 0;
   std::string isa;

@@ -1,10 +1,12 @@
-// dlrm: answers recommendation requests in fp32 and in int8 and shows both beside each other.
+// dlrm: answers recommendation requests in fp32 and in int8, with embedding rows in several
+// formats, and shows all beside each other.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "dlrm/check.h"
 #include "dlrm/experiment.h"
@@ -19,10 +21,16 @@ void WriteFile(const std::string& path, const std::string& text) {
   if (!file) throw dlrm::Error(path + " cannot be written");
 }
 
-std::string IsaNames() {
-  std::string names;
+std::string List(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+std::vector<std::string> IsaNames() {
+  std::vector<std::string> names;
   for (int i = 0; i < qforge::kIsaCount; ++i) {
-    names += std::string(i == 0 ? "" : ", ") + qforge::IsaName(static_cast<qforge::Isa>(i));
+    names.push_back(qforge::IsaName(static_cast<qforge::Isa>(i)));
   }
   return names;
 }
@@ -34,8 +42,10 @@ int Run(int argc, char** argv) {
   std::string json_path;
 
   CLI::App app(
-      "DLRM inference (arXiv 1906.00091) in fp32 and, through qforge, in int8: accuracy, speed and "
-      "size beside each other.\nWithout arguments it makes a model in the shape of Criteo Kaggle "
+      "DLRM inference (arXiv 1906.00091) in fp32 and, through qforge, in int8 with embedding rows "
+      "in "
+      "several formats: accuracy, speed and size beside each other.\nWithout arguments it makes a "
+      "model in the shape of Criteo Kaggle "
       "and answers Zipf-distributed requests.",
       "dlrm");
   app.footer("Example: dlrm --model m.safetensors --calib c.safetensors --eval e.safetensors");
@@ -63,6 +73,21 @@ int Run(int argc, char** argv) {
       ->capture_default_str()
       ->group(kSynthetic);
 
+  constexpr char kEmbeddings[] = "Embedding tables";
+  app.add_option("--embedding", options.embeddings,
+                 "formats to compare with fp32: " + List(dlrm::EmbeddingFormatNames()))
+      ->type_name("NAME")
+      ->delimiter(',')
+      ->default_str("fp32,u8,u4")
+      ->group(kEmbeddings);
+  app.add_option("--embedding-method", options.embedding_methods,
+                 "ways to choose the range of a row of u8, u4 or u2: " +
+                     List(dlrm::EmbeddingMethodNames()) + ", or all")
+      ->type_name("NAME")
+      ->delimiter(',')
+      ->default_str("minmax; for u4 and u2 also greedy")
+      ->group(kEmbeddings);
+
   constexpr char kMeasuring[] = "Measuring";
   app.add_option("--threads", options.threads, "to use")
       ->type_name("N")
@@ -70,7 +95,7 @@ int Run(int argc, char** argv) {
       ->capture_default_str()
       ->group(kMeasuring);
   app.add_option("--isa", isa,
-                 "use no instructions above this set, in fp32 as in int8: " + IsaNames())
+                 "use no instructions above this set, in fp32 as in int8: " + List(IsaNames()))
       ->type_name("NAME")
       ->group(kMeasuring);
   app.add_option("--batch", options.batches, "requests scored together, one or more sizes")
@@ -90,6 +115,9 @@ int Run(int argc, char** argv) {
   if (options.model.empty() != options.calibration.empty() ||
       options.model.empty() != options.evaluation.empty()) {
     throw dlrm::Error("--model, --calib and --eval go together: give all three or none");
+  }
+  if (options.embedding_methods == std::vector<std::string>{"all"}) {
+    options.embedding_methods = dlrm::EmbeddingMethodNames();
   }
   if (!isa.empty()) {
     options.max_isa = dlrm::Take(qforge::ParseIsa(isa.c_str()));

@@ -70,6 +70,10 @@ int64_t Model::table_rows() const {
   return rows;
 }
 
+int64_t Model::table_bytes() const {
+  return table_rows() * dim * static_cast<int64_t>(sizeof(float));
+}
+
 Model LoadModel(const std::string& path) {
   SafeTensorsFile file(path);
   ExpectMetadata(file, "format", "dlrm");

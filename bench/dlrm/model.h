@@ -34,6 +34,7 @@ struct Model {
   // What the dot interaction makes of the bottom output and the tables; see interaction.h.
   int64_t top_inputs() const;
   int64_t table_rows() const;
+  int64_t table_bytes() const;  // in fp32
 };
 
 // Reads a model from a safetensors file; its __metadata__ gives the structure, its tensors the

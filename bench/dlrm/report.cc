@@ -9,10 +9,8 @@
 namespace dlrm {
 namespace {
 
-constexpr size_t kLabelWidth = 34;
-constexpr size_t kColumnWidth = 24;
-constexpr size_t kIndent = 12;
-constexpr size_t kLineWidth = 82;
+constexpr size_t kLineWidth = 98;
+constexpr size_t kColumnGap = 3;
 
 __attribute__((format(printf, 1, 2))) std::string Format(const char* format, ...) {
   char text[128];
@@ -48,17 +46,17 @@ std::string Padding(const std::string& text, size_t width) {
   return std::string(width - std::min(width, Width(text)), ' ');
 }
 
-// Broken at spaces into lines that start at kIndent, but for the first.
-std::string Wrapped(const std::string& text) {
+// Broken at spaces into lines that start at `indent`, but for the first.
+std::string Wrapped(const std::string& text, size_t indent) {
   std::string lines;
-  size_t column = kIndent;
+  size_t column = indent;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find(' ', begin), text.size());
     const std::string word = text.substr(begin, end - begin);
-    if (column > kIndent && column + 1 + Width(word) > kLineWidth) {
-      lines += "\n" + std::string(kIndent, ' ');
-      column = kIndent;
-    } else if (column > kIndent) {
+    if (column > indent && column + 1 + Width(word) > kLineWidth) {
+      lines += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
       lines += ' ';
       ++column;
     }
@@ -69,58 +67,72 @@ std::string Wrapped(const std::string& text) {
   return lines;
 }
 
-using Cell = std::function<std::string(const VariantResult&)>;
-
+// A row per variant.
 class Table {
  public:
-  explicit Table(const ExperimentResult& result) : variants_(result.variants) {}
+  using Cell = std::function<std::string(const VariantResult&)>;
 
-  void Heading(const std::string& label) {
-    text_ += "\n";
-    Row(label, [](const VariantResult& variant) { return variant.name; });
-    text_ += std::string(kLabelWidth + variants_.size() * kColumnWidth, '-') + "\n";
+  Table(std::string title, const ExperimentResult& result)
+      : title_(std::move(title)), variants_(result.variants) {
+    Column("", [](const VariantResult& variant) { return variant.name; });
   }
 
-  void Row(const std::string& label, const Cell& cell) {
-    text_ += label + Padding(label, kLabelWidth);
-    for (const VariantResult& variant : variants_) {
-      const std::string value = cell(variant);
-      text_ += Padding(value, kColumnWidth) + value;
-    }
-    text_ += "\n";
+  void Column(const std::string& heading, const Cell& cell) {
+    std::vector<std::string>& column = columns_.emplace_back();
+    column.push_back(heading);
+    for (const VariantResult& variant : variants_) column.push_back(cell(variant));
   }
 
-  // As Row, for what only makes sense beside the baseline.
-  void ComparisonRow(const std::string& label, const Cell& cell) {
-    Row(label, [&](const VariantResult& variant) {
+  // As Column, for what only makes sense beside the baseline.
+  void ComparisonColumn(const std::string& heading, const Cell& cell) {
+    Column(heading, [&](const VariantResult& variant) {
       return &variant == &variants_.front() ? "" : cell(variant);
     });
   }
 
-  // As Row, for rates: how many times the baseline's each of the others is.
-  void RateRow(const std::string& label, const std::function<double(const VariantResult&)>& rate) {
-    Row(label, [&](const VariantResult& variant) {
-      const std::string value = Grouped(rate(variant));
-      if (&variant == &variants_.front()) return value;
-      return Format("(%.2fx)  ", rate(variant) / rate(variants_.front())) + value;
+  // Two columns: a rate, and how many times the baseline's it is.
+  void RateColumns(const std::string& heading,
+                   const std::function<double(const VariantResult&)>& rate) {
+    Column(heading, [&](const VariantResult& variant) { return Grouped(rate(variant)); });
+    ComparisonColumn("", [&](const VariantResult& variant) {
+      return Format("%.2fx", rate(variant) / rate(variants_.front()));
     });
   }
 
-  const std::string& text() const { return text_; }
+  // Every column as wide as it needs to be; the first one to the left, the others to the right.
+  std::string Text() const {
+    std::string text = "\n" + title_ + "\n";
+    for (size_t row = 0; row <= variants_.size(); ++row) {
+      std::string line;
+      for (size_t i = 0; i < columns_.size(); ++i) {
+        size_t width = 0;
+        for (const std::string& cell : columns_[i]) width = std::max(width, Width(cell));
+        const std::string& cell = columns_[i][row];
+        const std::string padding = Padding(cell, width);
+        line += i == 0 ? cell + padding : std::string(kColumnGap, ' ') + padding + cell;
+      }
+      text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+      if (row == 0) text += std::string(Width(line), '-') + "\n";
+    }
+    return text;
+  }
 
  private:
+  const std::string title_;
   const std::vector<VariantResult>& variants_;
-  std::string text_;
+  std::vector<std::vector<std::string>> columns_;  // with their headings
 };
 
 std::string Heading(const ExperimentResult& result) {
-  std::string text = "DLRM inference, " + result.variants.front().name + " beside";
-  for (size_t i = 1; i < result.variants.size(); ++i) {
-    text += (i == 1 ? " " : ", ") + result.variants[i].name;
+  std::string text =
+      "DLRM inference in fp32, and in int8 with embedding rows in several formats\n\n";
+  size_t label_width = std::string("requests").size();
+  for (const auto& variant : result.variants) {
+    label_width = std::max(label_width, variant.name.size());
   }
-  text += "\n\n";
   const auto line = [&](const std::string& label, const std::string& value) {
-    text += "  " + label + Padding(label, kIndent - 2) + Wrapped(value) + "\n";
+    text +=
+        "  " + label + Padding(label, label_width) + "  " + Wrapped(value, label_width + 4) + "\n";
   };
   line("model", result.model_name + ": " + result.model_text);
   line("requests", Grouped(static_cast<double>(result.evaluation_requests)) + " evaluated, " +
@@ -128,49 +140,71 @@ std::string Heading(const ExperimentResult& result) {
                        " others for calibration");
   line("machine",
        result.isa + Format(", %d thread%s", result.threads, result.threads == 1 ? "" : "s"));
-  line("all", "embeddings (" + Bytes(result.embedding_bytes) + ") and interaction in fp32");
-  for (const VariantResult& variant : result.variants) line(variant.name, variant.description);
   if (result.fp32_file_difference) {
     line("check", Format("fp32 logits differ from the evaluation file's by at most %.1g",
                          *result.fp32_file_difference));
   }
+  for (const VariantResult& variant : result.variants) line(variant.name, variant.description);
   return text;
+}
+
+double PartOfFp32(const ExperimentResult& result, const VariantResult& variant) {
+  return static_cast<double>(variant.embedding_bytes) / static_cast<double>(result.embedding_bytes);
+}
+
+std::string BatchText(int64_t batch) {
+  return batch == 1 ? "one at a time" : "in batches of " + Grouped(static_cast<double>(batch));
+}
+
+std::string OverviewTable(const ExperimentResult& result) {
+  Table table("Size, accuracy, speed", result);
+  table.Column("tables", [](const auto& v) { return Bytes(v.embedding_bytes); });
+  table.Column("of fp32",
+               [&](const auto& v) { return Format("%.2f %%", 100.0 * PartOfFp32(result, v)); });
+  table.Column("log loss", [](const auto& v) { return Format("%.6f", v.logloss); });
+  table.ComparisonColumn("change", [](const auto& v) {
+    return Format("%+.4f %% ± %.4f %%", 100.0 * v.loss_change.relative,
+                  100.0 * v.loss_change.standard_error);
+  });
+  table.Column("AUC", [](const auto& v) { return Format("%.6f", v.auc); });
+  table.RateColumns("requests/s",
+                    [](const auto& v) { return v.batches.back().requests_per_second; });
+  return table.Text();
+}
+
+std::string LogitTable(const ExperimentResult& result) {
+  Table table("Difference of logits from fp32", result);
+  table.ComparisonColumn("mean",
+                         [](const auto& v) { return Format("%.5f", v.logit_difference.mean); });
+  table.ComparisonColumn("largest",
+                         [](const auto& v) { return Format("%.5f", v.logit_difference.max); });
+  table.Column("MLP weights, packed", [](const auto& v) { return Bytes(v.mlp_weight_bytes); });
+  return table.Text();
+}
+
+std::string SpeedTable(const ExperimentResult& result, size_t index) {
+  const auto timing = [index](const VariantResult& v) { return v.batches[index]; };
+  const int64_t batch = timing(result.variants.front()).batch;
+  Table table(
+      batch == 1 ? "One request at a time" : "Batches of " + Grouped(static_cast<double>(batch)),
+      result);
+  table.RateColumns("requests/s", [&](const auto& v) { return timing(v).requests_per_second; });
+  table.RateColumns("in the MLPs alone",
+                    [&](const auto& v) { return timing(v).mlp_requests_per_second; });
+  table.Column("latency p50",
+               [&](const auto& v) { return Format("%.1f µs", timing(v).p50_microseconds); });
+  table.Column("p99", [&](const auto& v) { return Format("%.1f µs", timing(v).p99_microseconds); });
+  return table.Text();
 }
 
 }  // namespace
 
 std::string TextReport(const ExperimentResult& result) {
-  Table table(result);
-  table.Heading("Accuracy");
-  table.Row("log loss", [](const auto& v) { return Format("%.6f", v.logloss); });
-  table.ComparisonRow("  relative change", [](const auto& v) {
-    return Format("%+.4f %% ± %.4f %%", 100.0 * v.loss_change.relative,
-                  100.0 * v.loss_change.standard_error);
-  });
-  table.Row("AUC", [](const auto& v) { return Format("%.6f", v.auc); });
-  table.ComparisonRow("mean logit difference",
-                      [](const auto& v) { return Format("%.5f", v.logit_difference.mean); });
-  table.ComparisonRow("largest logit difference",
-                      [](const auto& v) { return Format("%.5f", v.logit_difference.max); });
-  table.Row("MLP weights, packed", [](const auto& v) { return Bytes(v.mlp_weight_bytes); });
-
-  for (size_t i = 0; i < result.variants.front().batches.size(); ++i) {
-    const auto timing = [i](const VariantResult& v) { return v.batches[i]; };
-    const int64_t batch = timing(result.variants.front()).batch;
-    table.Heading(batch == 1 ? "One request at a time"
-                             : "Batches of " + Grouped(static_cast<double>(batch)));
-    table.RateRow("requests per second",
-                  [&](const auto& v) { return timing(v).requests_per_second; });
-    table.RateRow("  in the MLPs alone",
-                  [&](const auto& v) { return timing(v).mlp_requests_per_second; });
-    table.Row("latency p50",
-              [&](const auto& v) { return Format("%.1f µs", timing(v).p50_microseconds); });
-    table.Row("latency p99",
-              [&](const auto& v) { return Format("%.1f µs", timing(v).p99_microseconds); });
-  }
-  return Heading(result) + table.text() +
-         "\n± is one standard error of the paired differences. (x) compares with " +
-         result.variants.front().name + ".\n";
+  std::string text = Heading(result) + OverviewTable(result) + LogitTable(result);
+  for (size_t i = 0; i < result.variants.front().batches.size(); ++i) text += SpeedTable(result, i);
+  return text + "\n± is one standard error of the paired differences; change and x compare with " +
+         result.variants.front().name + ".\nThe first table's requests are answered " +
+         BatchText(result.variants.front().batches.back().batch) + ".\n";
 }
 
 std::string JsonReport(const ExperimentResult& result) {
@@ -189,9 +223,15 @@ std::string JsonReport(const ExperimentResult& result) {
   for (const VariantResult& variant : result.variants) {
     auto& entry = json[variant.name];
     entry = {{"description", variant.description},
+             {"embedding_format", variant.embedding.name},
+             {"embedding_bytes", variant.embedding_bytes},
+             {"embedding_bytes_of_fp32", PartOfFp32(result, variant)},
              {"mlp_weight_bytes", variant.mlp_weight_bytes},
              {"logloss", variant.logloss},
              {"auc", variant.auc}};
+    if (variant.embedding.has_method) {
+      entry["embedding_method"] = qforge::RangeSearchName(variant.embedding.method);
+    }
     if (&variant != &result.variants.front()) {
       entry["relative_logloss_change"] = variant.loss_change.relative;
       entry["relative_logloss_change_standard_error"] = variant.loss_change.standard_error;

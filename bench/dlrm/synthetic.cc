@@ -7,6 +7,7 @@
 
 #include "common/progress.h"
 #include "dlrm/engine.h"
+#include "dlrm/fp32_embeddings.h"
 #include "dlrm/fp32_mlp.h"
 #include "dlrm/random.h"
 
@@ -117,9 +118,9 @@ Requests MakeRequests(const Model& model, int64_t rows, Random& random) {
 std::vector<float> Fp32Logits(const qforge::Context& context, const Model& model,
                               const Requests& requests) {
   constexpr int64_t kRows = 128;
-  return Engine(context, model,
-                std::make_unique<Fp32Mlp>(context, model.bottom, /*relu_last=*/true, kRows),
-                std::make_unique<Fp32Mlp>(context, model.top, /*relu_last=*/false, kRows), kRows)
+  return Engine(context, model, std::make_shared<Fp32Embeddings>(context, model),
+                std::make_shared<Fp32Mlp>(context, model.bottom, /*relu_last=*/true, kRows),
+                std::make_shared<Fp32Mlp>(context, model.top, /*relu_last=*/false, kRows), kRows)
       .Score(requests);
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "dlrm/check.h"
 #include "dlrm/report.h"
 #include "support/isas.h"
 #include "temporary_file.h"
@@ -26,6 +27,19 @@ ExperimentOptions TinyExperiment() {
   options.batches = {1, 7};
   options.seconds = 0.02;
   return options;
+}
+
+std::vector<std::string> Names(const ExperimentResult& result) {
+  std::vector<std::string> names;
+  for (const VariantResult& variant : result.variants) names.push_back(variant.name);
+  return names;
+}
+
+const VariantResult& Find(const ExperimentResult& result, const std::string& name) {
+  for (const VariantResult& variant : result.variants) {
+    if (variant.name == name) return variant;
+  }
+  throw Error("no variant " + name);
 }
 
 TEST(Synthetic, IsMadeToMeasure) {
@@ -74,11 +88,11 @@ TEST(Experiment, RunsOnEveryIsa) {
     options.max_isa = isa;
     const ExperimentResult result = RunExperiment(options);
     EXPECT_EQ(result.isa, qforge::IsaName(isa));
-    ASSERT_EQ(result.variants.size(), 2u);
-    const VariantResult& fp32 = result.variants[0];
-    const VariantResult& int8 = result.variants[1];
-    EXPECT_EQ(fp32.name, "fp32");
-    EXPECT_EQ(int8.name, "int8");
+    EXPECT_EQ(Names(result),
+              (std::vector<std::string>{"fp32", "int8", "int8_fp32", "int8_u8_minmax",
+                                        "int8_u4_minmax", "int8_u4_greedy"}));
+    const VariantResult& fp32 = Find(result, "fp32");
+    const VariantResult& int8 = Find(result, "int8");
     // Labels were drawn from the model's own probabilities: it must beat the base rate's guess.
     EXPECT_GT(fp32.auc, 0.6);
     EXPECT_LT(fp32.logloss, std::log(2.0));
@@ -86,7 +100,10 @@ TEST(Experiment, RunsOnEveryIsa) {
     EXPECT_GT(int8.logit_difference.max, 0.0);
     EXPECT_LT(int8.logit_difference.mean, 0.1);
     EXPECT_NEAR(int8.auc, fp32.auc, 0.02);
+    // The same sums, in the same order.
+    EXPECT_EQ(Find(result, "int8_fp32").logloss, int8.logloss);
     for (const VariantResult& variant : result.variants) {
+      EXPECT_LT(variant.logit_difference.mean, 0.2) << variant.name;
       EXPECT_GT(variant.mlp_weight_bytes, 0);
       ASSERT_EQ(variant.batches.size(), 2u);
       for (const BatchTiming& timing : variant.batches) {
@@ -96,6 +113,45 @@ TEST(Experiment, RunsOnEveryIsa) {
       }
     }
   }
+}
+
+TEST(Experiment, RowsInEveryFormat) {
+  ExperimentOptions options = TinyExperiment();
+  options.embeddings = EmbeddingFormatNames();
+  options.batches = {7};
+  const ExperimentResult result = RunExperiment(options);
+  const double rows = 100 + 3 + 10'000;
+  EXPECT_EQ(result.embedding_bytes, rows * 32);
+  const std::pair<const char*, double> row_bytes[] = {
+      {"fp32", 32},           {"int8_fp32", 32},     {"int8_fp16", 16},     {"int8_bf16", 16},
+      {"int8_u8_minmax", 16}, {"int8_u4_greedy", 8}, {"int8_u2_greedy", 6}, {"int8_codebook", 36}};
+  for (const auto& [name, bytes] : row_bytes) {
+    EXPECT_EQ(Find(result, name).embedding_bytes, bytes * rows) << name;
+  }
+  // Less is lost with more bits.
+  const auto difference = [&](const char* name) {
+    return Find(result, name).logit_difference.mean;
+  };
+  EXPECT_LT(difference("int8_u8_minmax"), difference("int8_u4_minmax"));
+  EXPECT_LT(difference("int8_u4_minmax"), difference("int8_u2_minmax"));
+  EXPECT_LT(difference("int8_fp16"), difference("int8_u2_greedy"));
+}
+
+TEST(EmbeddingFormats, MethodsWhereTheyMatter) {
+  const auto names = [](const std::vector<std::string>& formats,
+                        const std::vector<std::string>& methods) {
+    std::vector<std::string> full;
+    for (const auto& format : EmbeddingFormats(formats, methods)) full.push_back(format.FullName());
+    return full;
+  };
+  using Strings = std::vector<std::string>;
+  EXPECT_EQ(names({"u4", "fp16"}, {}), (Strings{"u4_minmax", "u4_greedy", "fp16"}));
+  EXPECT_EQ(names({"u8", "codebook"}, {"greedy", "symmetric"}),
+            (Strings{"u8_greedy", "u8_symmetric", "codebook"}));
+  EXPECT_EQ(names({}, {"greedy"}), Strings{});
+  EXPECT_TRUE(
+      Says(ErrorOf([&] { names({"u3"}, {}); }), "no embedding format 'u3'; there are fp32,"));
+  EXPECT_TRUE(Says(ErrorOf([&] { names({"u4"}, {"best"}); }), "no embedding method 'best'"));
 }
 
 TEST(Experiment, ReportsTheSameFiguresAsTextAndAsJson) {
@@ -110,12 +166,21 @@ TEST(Experiment, ReportsTheSameFiguresAsTextAndAsJson) {
   EXPECT_EQ(json["int8"]["batches"][1]["batch"], 7);
   EXPECT_EQ(json["int8"]["batches"][1]["p99_us"], int8.batches[1].p99_microseconds);
   EXPECT_EQ(json["setup"]["threads"], 1);
+  const VariantResult& u4 = Find(result, "int8_u4_greedy");
+  EXPECT_EQ(json["int8_u4_greedy"]["embedding_format"], "u4");
+  EXPECT_EQ(json["int8_u4_greedy"]["embedding_method"], "greedy");
+  EXPECT_EQ(json["int8_u4_greedy"]["embedding_bytes"], u4.embedding_bytes);
+  EXPECT_EQ(json["int8_u4_greedy"]["embedding_bytes_of_fp32"], 0.25);
+  EXPECT_EQ(json["int8_u4_greedy"]["relative_logloss_change"], u4.loss_change.relative);
+  EXPECT_EQ(json["int8_u4_greedy"]["relative_logloss_change_standard_error"],
+            u4.loss_change.standard_error);
 
   const std::string text = TextReport(result);
   char logloss[32];
   std::snprintf(logloss, sizeof(logloss), "%.6f", int8.logloss);
   EXPECT_TRUE(Says(text, logloss));
   EXPECT_TRUE(Says(text, "Batches of 7"));
+  for (const std::string& name : Names(result)) EXPECT_TRUE(Says(text, "\n" + name + " "));
 }
 
 TEST(Experiment, RefusesABatchLargerThanTheEvaluationSet) {
@@ -134,7 +199,7 @@ TEST(Timing, Quantile) {
 }
 
 // A model that was trained on real requests, in $QFORGE_TEST_DATA or where the build says.
-TEST(Experiment, MovieLensKeepsItsAccuracyInInt8) {
+TEST(Experiment, MovieLensKeepsItsAccuracy) {
   const char* directory = std::getenv("QFORGE_TEST_DATA");
   const std::filesystem::path data = directory != nullptr ? directory : QFORGE_TEST_DATA;
   const auto file = [&](const char* name) {
@@ -157,10 +222,18 @@ TEST(Experiment, MovieLensKeepsItsAccuracyInInt8) {
     EXPECT_NEAR(result.variants[0].logloss, 0.566076397895813, 1e-6);
     EXPECT_NEAR(result.variants[0].auc, 0.770774803213339, 1e-6);
     const VariantResult& int8 = result.variants[1];
-    EXPECT_LE(int8.loss_change.relative, 0.0002 + 2.0 * int8.loss_change.standard_error)
-        << qforge::IsaName(isa);
-    EXPECT_LE(int8.loss_change.standard_error, 0.0005);
     EXPECT_LE(int8.logit_difference.mean, 0.02) << qforge::IsaName(isa);
+    for (const char* name : {"int8", "int8_u8_minmax", "int8_u4_minmax", "int8_u4_greedy"}) {
+      const LossChange& change = Find(result, name).loss_change;
+      EXPECT_LE(change.relative, 0.0002 + 2.0 * change.standard_error)
+          << name << " " << qforge::IsaName(isa);
+      EXPECT_LE(change.standard_error, 0.0005) << name;
+    }
+    const VariantResult& u4 = Find(result, "int8_u4_greedy");
+    EXPECT_EQ(static_cast<double>(u4.embedding_bytes),
+              0.1875 * static_cast<double>(result.embedding_bytes));
+    // The search loses less than the plain range, and both come from the same rows.
+    EXPECT_LT(u4.logit_difference.mean, Find(result, "int8_u4_minmax").logit_difference.mean);
   }
 }
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "dlrm/check.h"
-#include "dlrm/embedding.h"
+#include "dlrm/fp32_embeddings.h"
 #include "dlrm/fp32_mlp.h"
 #include "dlrm/interaction.h"
 #include "dlrm/random.h"
