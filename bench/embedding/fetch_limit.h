@@ -12,11 +12,11 @@ namespace qforge::bench {
 
 struct FetchLimit {
   Work work;                // fetches the rows of a call per repetition
-  std::string description;  // how far ahead it prefetches
+  std::string description;  // the pattern
 };
 
-// Touches every cache line of the rows, prefetching as far ahead as has proved best for this table:
-// the distances are tried first.
+// Touches every cache line of the rows, prefetching as far ahead, and in that order, as has proved
+// best for this table: the patterns are tried first.
 FetchLimit FindFetchLimit(std::shared_ptr<const TableData> data, std::shared_ptr<Lookups> lookups);
 
 }  // namespace qforge::bench
