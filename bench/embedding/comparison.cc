@@ -53,6 +53,7 @@ void CheckSums(const char* who, const Work& work, const TableData& data, const L
 
 #if !QFORGE_BENCH_HAVE_FBGEMM
 bool FbgemmHas(RowFormat) { return false; }
+bool FbgemmFollows(RowFormat, Isa) { return false; }
 Work FbgemmLookup(std::shared_ptr<const TableData>, std::shared_ptr<Lookups>, Isa, float*) {
   throw std::runtime_error("this program was built without FBGEMM");
 }

@@ -28,6 +28,7 @@ struct Row {
   double nanoseconds = 0;
   double gigabytes_per_second = 0;
   std::optional<double> fbgemm_nanoseconds;
+  bool fbgemm_follows = true;  // to the ISA
   Goal over_fbgemm, over_u4, of_limit;
   std::optional<double> limit_nanoseconds;
   std::string limit_description;
@@ -58,8 +59,9 @@ Row MeasureRow(const Case& which, Isa isa, bool with_fbgemm, int rounds) {
   row.gigabytes_per_second = comparison.GigabytesPerSecond(comparison.lookup());
   if (comparison.fbgemm()) {
     row.fbgemm_nanoseconds = comparison.NanosecondsPerRow(*comparison.fbgemm());
+    row.fbgemm_follows = FbgemmFollows(which.format.rows, isa);
   }
-  row.over_fbgemm = {comparison.OverFbgemm(), which.TargetOverFbgemm()};
+  row.over_fbgemm = {comparison.OverFbgemm(), row.fbgemm_follows ? which.TargetOverFbgemm() : 0};
   row.over_u4 = {comparison.OverU4(), which.TargetOverU4()};
   row.of_limit = {comparison.OfLimit(), which.TargetOfLimit()};
   if (comparison.limit()) {
@@ -90,7 +92,7 @@ void PrintGoal(const Goal& goal, bool percent) {
 }
 
 void PrintHeader(bool flushed) {
-  std::printf("\n%-9s %4s  %-6s %8s %7s  %7s  %-16s  %-16s", "format", "d", "table", "ns/row",
+  std::printf("\n%-9s %4s  %-6s %8s %7s  %7s   %-16s  %-16s", "format", "d", "table", "ns/row",
               "GB/s", "FBGEMM", " speed-up target", "  over u4 target");
   if (flushed) std::printf("  %-16s  %s", "of limit target", "limit");
   std::printf("\n");
@@ -101,9 +103,9 @@ void Print(const Row& row) {
               static_cast<long long>(row.which.dimension), Level(row.which), row.nanoseconds,
               row.gigabytes_per_second);
   if (row.fbgemm_nanoseconds) {
-    std::printf("%7.2f", *row.fbgemm_nanoseconds);
+    std::printf("%7.2f%s", *row.fbgemm_nanoseconds, row.fbgemm_follows ? " " : "~");
   } else {
-    std::printf("%7s", "-");
+    std::printf("%7s ", "-");
   }
   PrintGoal(row.over_fbgemm, false);
   PrintGoal(row.over_u4, false);
@@ -129,7 +131,10 @@ json ToJson(const Row& row) {
   add("speedup_over_fbgemm", row.over_fbgemm);
   add("speedup_over_u4", row.over_u4);
   add("of_limit", row.of_limit);
-  if (row.fbgemm_nanoseconds) result["fbgemm_ns_per_row"] = *row.fbgemm_nanoseconds;
+  if (row.fbgemm_nanoseconds) {
+    result["fbgemm_ns_per_row"] = *row.fbgemm_nanoseconds;
+    result["fbgemm_follows_isa"] = row.fbgemm_follows;
+  }
   if (row.limit_nanoseconds) {
     result["limit_ns_per_row"] = *row.limit_nanoseconds;
     result["limit_pattern"] = row.limit_description;
@@ -151,7 +156,7 @@ json PrintTable(const std::vector<Case>& cases, bool flushed, Isa isa, bool with
                  {"rows", setting.rows},
                  {"cache_state", flushed ? "flushed" : "warm"},
                  {"entries", json::array()}};
-  int missed = 0, unreliable = 0;
+  int missed = 0, unreliable = 0, unlike = 0;
   for (const Case& which : cases) {
     if (which.setting.flushed != flushed) continue;
     const Row row = MeasureRow(which, isa, with_fbgemm, rounds);
@@ -159,11 +164,13 @@ json PrintTable(const std::vector<Case>& cases, bool flushed, Isa isa, bool with
     result["entries"].push_back(ToJson(row));
     missed += row.missed();
     unreliable += Unreliable(row.disturbed);
+    unlike += !row.fbgemm_follows;
   }
   std::printf("%d of %zu rows miss a target (<).\n", missed, result["entries"].size());
   if (unreliable > 0) {
     std::printf("? marks %d rows that other processes disturbed: measure again.\n", unreliable);
   }
+  if (unlike > 0) std::printf("~ marks FBGEMM kernels that take AVX-512 all the same.\n");
   return result;
 }
 

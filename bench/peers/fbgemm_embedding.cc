@@ -44,6 +44,12 @@ bool FbgemmHas(RowFormat format) {
   }
 }
 
+bool FbgemmFollows(RowFormat format, Isa isa) {
+  const bool few_bits = format == RowFormat::kU4 || format == RowFormat::kU2;
+  const bool avx2 = FbgemmInstructionSet(isa) == fbgemm::inst_set_t::avx2;
+  return !(few_bits && avx2 && fbgemm::fbgemmHasAvx512Support());
+}
+
 Work FbgemmLookup(std::shared_ptr<const TableData> data, std::shared_ptr<Lookups> lookups, Isa isa,
                   float* output) {
   const int64_t dimension = data->which().dimension;

@@ -13,9 +13,12 @@ namespace qforge::bench {
 // Whether FBGEMM is installed and has a kernel for such rows.
 bool FbgemmHas(RowFormat format);
 
+// Whether that kernel can be kept to `isa`. Those for u4 and u2 take AVX-512 wherever there is any.
+bool FbgemmFollows(RowFormat format, Isa isa);
+
 // Sums the rows of one call per repetition into `output`, bags x dimension: the same bytes, 64-bit
-// indices and offsets, rows prefetched 16 positions ahead. Kept to `isa`. Throws std::runtime_error
-// where FBGEMM cannot do it.
+// indices and offsets, rows prefetched 16 positions ahead. Kept to `isa` where FBGEMM follows.
+// Throws std::runtime_error where it cannot do it.
 Work FbgemmLookup(std::shared_ptr<const TableData> data, std::shared_ptr<Lookups> lookups, Isa isa,
                   float* output);
 
