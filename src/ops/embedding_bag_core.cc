@@ -2,6 +2,7 @@
 
 #include <cinttypes>
 
+#include "base/arithmetic.h"
 #include "cpu/host.h"
 #include "ops/embedding_rows.h"
 #include "ops/row_layout.h"
@@ -94,7 +95,7 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   if (options.prefetch_distance == -1) {
     const cpu::CpuInfo& host = cpu::Host();
     core.options.prefetch_distance =
-        plan::PrefetchDistance(core.row_bytes, table.bytes(), host.l1d.bytes, host.l3.bytes);
+        plan::PrefetchDistance(core.row_bytes, table.bytes(), host.l2.bytes, host.l3.bytes);
   }
   if (core.scalar()) return core;
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));
@@ -115,6 +116,11 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
   kernel.index_bytes = index_bytes;
   kernel.mapped = !options.row_map.empty();
   kernel.prefetch = options.prefetch_distance != 0;
+  // No row lies in more lines than it needs to.
+  constexpr int64_t kLineBytes = 64;
+  const int64_t stride = table->layout.stride;
+  kernel.line_aligned = kernel.prefetch && (stride % kLineBytes == 0 || kLineBytes % stride == 0) &&
+                        base::IsAligned(table->data, static_cast<uintptr_t>(kLineBytes));
   kernel.output = options.output;
   return kernel;
 }

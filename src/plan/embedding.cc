@@ -50,15 +50,16 @@ Range OutputRowsOf(const LookupShape& shape, Range part) {
   return {FirstRowAt(shape, part.begin), FirstRowAt(shape, part.end)};
 }
 
-int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t l1_bytes, int64_t l3_bytes) {
+int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t l2_bytes, int64_t l3_bytes) {
   // Measured on Zen 5, sums over 12 to 4096 bytes a row. Long rows the hardware fetches better
   // itself: at 4 KiB, asking for them took half as long again.
   constexpr int64_t kLongestRow = 2048;
-  if (table_bytes <= l1_bytes || row_bytes > kLongestRow) return 0;
+  if (table_bytes <= l2_bytes / 4 || row_bytes > kLongestRow) return 0;
   // Enough lines on their way to hide the latency of where they come from, and few enough to be
   // there still when their turn comes. The first rows of a call are not asked for in time, so there
   // is a limit for short rows, too.
-  const bool from_memory = table_bytes > l3_bytes;
+  // A third-level cache is shared, and holds other things besides.
+  const bool from_memory = table_bytes > l3_bytes / 2;
   const int64_t lines_on_their_way = from_memory ? 192 : 64;
   const int64_t most = from_memory ? 64 : 16;
   const int64_t distance = std::min(most, lines_on_their_way / LinesOf(row_bytes));

@@ -31,7 +31,7 @@ int64_t LookupParts(int64_t work, int threads);
 Range OutputRowsOf(const LookupShape& shape, Range part);
 
 // Positions from a look-up to the row that is prefetched meanwhile; 0: prefetching does not pay.
-int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t l1_bytes, int64_t l3_bytes);
+int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t l2_bytes, int64_t l3_bytes);
 
 }  // namespace qforge::plan
 
