@@ -63,8 +63,11 @@ class Generator {
   bool fixed() const { return kernel_.fixed_groups != kCountedGroups; }
   int VectorWeightBytes() const { return vnni_ ? e_.vector_bytes() : e_.vector_bytes() / 2; }
   int GroupWeightBytes() const { return kernel_.vectors * VectorWeightBytes(); }
-  // Of the next panel, in each tile that prefetches it.
-  int PrefetchedPerGroup() const { return GroupWeightBytes() / kPrefetchingTiles; }
+  // A part of the next panel is a quarter of it or less, so that a turn of the loop has no more
+  // than so many lines to prefetch. Where the part is smaller, some of them are the same.
+  int PrefetchesPerTurn() const {
+    return std::max(1, Unroll() * GroupWeightBytes() / kFewestPrefetchingTiles / 64);
+  }
 
   void FirstTile();
   // Ends a tile and begins the next; behind the last one, goes to `done`.
@@ -331,7 +334,9 @@ void Generator::Product() {
       e_.sub(product_scratch_, tiles_);
       e_.jl(near, Emitter::T_NEAR);
       e_.imul(product_scratch_, Argument(offsetof(GemmArguments, groups)));
-      e_.imul(product_scratch_, product_scratch_, PrefetchedPerGroup());
+      e_.imul(product_scratch_, Argument(offsetof(GemmArguments, prefetch_per_group)));
+      e_.imul(scratch_, Argument(offsetof(GemmArguments, prefetch_per_group)),
+              Unroll() / PrefetchesPerTurn());
       e_.add(product_scratch_, weights_);
       e_.add(product_scratch_, Argument(offsetof(GemmArguments, weights_stride)));
       WholeTurns(Prefetch::kNextPanel);
@@ -372,14 +377,13 @@ void Generator::Groups(int groups, Prefetch prefetch) {
       for (int line = 0; line < GroupWeightBytes(); line += 64) {
         e_.prefetcht0(e_.ptr[weights_ + offset + line + kNearBytes]);
       }
-    } else if (prefetch == Prefetch::kNextPanel) {
-      const int at = group * PrefetchedPerGroup();
-      if (at % 64 < PrefetchedPerGroup()) e_.prefetcht1(e_.ptr[product_scratch_ + at]);
+    } else if (prefetch == Prefetch::kNextPanel && group % (groups / PrefetchesPerTurn()) == 0) {
+      e_.prefetcht1(e_.ptr[product_scratch_]);
+      e_.add(product_scratch_, scratch_);
     }
     Multiply(group % splits_, weights_ + offset,
              [&](int row) { e_.Broadcast32(a_, InputAt(row, group * kGroupBytes)); });
   }
-  if (prefetch == Prefetch::kNextPanel) e_.add(product_scratch_, groups * PrefetchedPerGroup());
   Advance(groups);
 }
 

@@ -112,9 +112,11 @@ struct alignas(64) GemmArguments {
   int64_t residual_stride;          // bytes
   const EpilogueConstants* constants;
   // kernel.prefetch: the last tiles of a panel prefetch the next panel, tile t, counted down to 1,
-  // the part prefetch_tiles - t of kPrefetchingTiles. Other tiles, for which that is below 0,
+  // the part prefetch_tiles - t of it, whose size is prefetch_per_group bytes for each of `groups`
+  // and at most the panel's 1 / kFewestPrefetchingTiles. Other tiles, for which that is below 0,
   // prefetch weights a little ahead of their use.
   int64_t prefetch_tiles;
+  int64_t prefetch_per_group;
   int64_t tiles;   // >= 1
   int64_t panels;  // >= 1
   // Used by the kernel itself.
@@ -124,8 +126,8 @@ struct alignas(64) GemmArguments {
   float panel_multiplier[64];
 };
 
-// How many tiles share the prefetching of a panel.
-constexpr int kPrefetchingTiles = 4;
+// At least so many tiles share the prefetching of a panel.
+constexpr int kFewestPrefetchingTiles = 4;
 
 using GemmFunction = void(GemmArguments*);
 

@@ -300,10 +300,11 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   arguments.residual_stride = 0;
   arguments.panels = panels.end - panels.begin;
   if (core_.kernel.prefetch) {
-    const bool next_panel =
-        (range.end - range.begin) / kernels.max_rows >= kernels::kPrefetchingTiles &&
-        plan::HoldsTwoPanels(layout.panel_bytes, cpu::Host().l2.bytes);
-    arguments.prefetch_tiles = next_panel ? kernels::kPrefetchingTiles : 0;
+    const int64_t tiles = plan::PrefetchingTiles((range.end - range.begin) / kernels.max_rows,
+                                                 layout.panel_bytes, cpu::Host().l2.bytes);
+    arguments.prefetch_tiles = tiles;
+    arguments.prefetch_per_group =
+        layout.panel_bytes / layout.k_groups / std::max<int64_t>(1, tiles);
   }
 
   const int64_t column = product * layout.outputs + first_column;

@@ -167,7 +167,7 @@ Status QuantizeWeights(const MatrixView<const float>& weights,
     count = options.groups * outputs;
   }
   QFORGE_RETURN_IF_ERROR(CheckCount("scales", scales, count));
-  if (!(options.symmetric && zero_points.size() == 0)) {
+  if (!(options.symmetric && zero_points.empty())) {
     QFORGE_RETURN_IF_ERROR(CheckCount("zero_points", zero_points, count));
   }
 

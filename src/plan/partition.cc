@@ -72,6 +72,11 @@ bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes) {
   return weight_bytes > l2_bytes + l2_bytes / 2;
 }
 
-bool HoldsTwoPanels(int64_t panel_bytes, int64_t l2_bytes) { return panel_bytes <= l2_bytes / 3; }
+int64_t PrefetchingTiles(int64_t tiles, int64_t panel_bytes, int64_t l2_bytes) {
+  // Every outstanding prefetch holds up a load of the tile that issues it: the more tiles share
+  // them the better.
+  if (panel_bytes > l2_bytes / 3 || tiles < 4) return 0;
+  return tiles < 8 ? 4 : 8;
+}
 
 }  // namespace qforge::plan

@@ -39,8 +39,10 @@ int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_byte
 // Whether kernels prefetch weights of `weight_bytes`.
 bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes);
 
-// Whether a panel fits into the second-level cache beside the next one and A.
-bool HoldsTwoPanels(int64_t panel_bytes, int64_t l2_bytes);
+// How many of a panel's tiles, of which there are about `tiles`, share the prefetching of the next
+// panel: 8, 4, or none where they are few, or where two panels do not fit into the second-level
+// cache beside A.
+int64_t PrefetchingTiles(int64_t tiles, int64_t panel_bytes, int64_t l2_bytes);
 
 }  // namespace qforge::plan
 
