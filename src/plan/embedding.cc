@@ -56,12 +56,12 @@ int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t l2_bytes, i
   constexpr int64_t kLongestRow = 2048;
   if (table_bytes <= l2_bytes / 4 || row_bytes > kLongestRow) return 0;
   // Enough lines on their way to hide the latency of where they come from, and few enough to be
-  // there still when their turn comes. The first rows of a call are not asked for in time, so there
-  // is a limit for short rows, too.
+  // there still when their turn comes. Calls are often short, so there is a limit for short rows,
+  // too.
   // A third-level cache is shared, and holds other things besides.
   const bool from_memory = table_bytes > l3_bytes / 2;
   const int64_t lines_on_their_way = from_memory ? 192 : 64;
-  const int64_t most = from_memory ? 64 : 16;
+  const int64_t most = from_memory ? 96 : 16;
   const int64_t distance = std::min(most, lines_on_their_way / LinesOf(row_bytes));
   return distance < 2 ? 0 : static_cast<int>(distance);
 }
