@@ -8,8 +8,8 @@ usage: sh cmake/quickstart.sh demo|test|bench [arguments]
 
   demo   build, and run the recommendation model; arguments go to dlrm
   test   build, and run all tests; arguments go to ctest
-  bench  build, and measure a few typical shapes; arguments go to gemm_bench and replace the choice
-         of shapes, for example --benchmark_filter=1024x1024x1024
+  bench  build, and measure a few typical shapes and embedding look-ups; arguments go to gemm_bench,
+         which then runs alone, for example --benchmark_filter=1024x1024x1024
 
 Installs with apt-get what is missing, and builds in build/release.
 TEXT
@@ -94,12 +94,13 @@ if ! output=$(cmake --preset release -DQFORGE_WERROR="${QFORGE_WERROR:-OFF}" 2>&
 fi
 
 case $action in
-  demo) target=dlrm ;;
-  test) target=all ;;
-  bench) target=gemm_bench ;;
+  demo) targets=dlrm ;;
+  test) targets=all ;;
+  bench) targets='gemm_bench embedding_bag_bench' ;;
 esac
-step 3 "building $target in $build"
-cmake --build --preset release --target "$target" || fail 'the build failed'
+step 3 "building $targets in $build"
+# shellcheck disable=SC2086  # a list of words
+cmake --build --preset release --target $targets || fail 'the build failed'
 
 case $action in
   demo)
@@ -113,6 +114,7 @@ case $action in
   bench)
     step 4 'measuring'
     if [ $# -eq 0 ]; then
+      "$build/bench/embedding/embedding_bag_bench" --table --rows 2000 --rounds 7
       shapes='1x4096x1024|6x2048x512|64x4096x4096|1024x1024x1024'
       set -- --benchmark_filter="^int8/($shapes)/isa:[^/]+/threads:1(/peer:[a-z]+)?/real_time\$"
     fi
