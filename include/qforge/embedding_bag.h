@@ -95,8 +95,8 @@ struct EmbeddingBagOptions {
 // What changes per call.
 struct BagInput {
   IndexView indices;
-  IndexView bounds;                // empty without pooling
-  ArrayView<const float> weights;  // as options.weights says
+  IndexView bounds = {};                // empty without pooling
+  ArrayView<const float> weights = {};  // as options.weights says
 };
 
 // Creation validates and emits; Run validates what changes per call. Immutable: any number of
