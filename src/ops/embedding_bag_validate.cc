@@ -249,8 +249,9 @@ bool AllInRange(const BagLookup& lookup) {
   const std::byte* const begin =
       static_cast<const std::byte*>(indices.data()) + first * indices.element_bytes();
   const BagCore::Functions& functions = lookup.core->functions(indices.element_bytes());
-  if (functions.check != nullptr && count >= kFewIndices)
+  if (functions.check != nullptr && count >= kFewIndices) {
     return functions.check(begin, count, limit) != 0;
+  }
   if (indices.element_bytes() == 4) {
     return AllBelow(reinterpret_cast<const int32_t*>(begin), count, limit);
   }
