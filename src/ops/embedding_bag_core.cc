@@ -92,6 +92,9 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   core.options = options;
   core.row_bytes = PartsOfRow(table.layout()).bytes();
   core.output_columns = core.copies_rows() ? core.row_bytes : table.dimension();
+  core.output_element_bytes = DataTypeSize(options.output);
+  core.table_bytes = TableExtent(table.rows(), table.layout());
+  core.codebook_bytes = core.table->clusters * kCodebookCentres * int64_t{sizeof(Half)};
   if (options.prefetch_distance == -1) {
     const cpu::CpuInfo& host = cpu::Host();
     core.options.prefetch_distance =

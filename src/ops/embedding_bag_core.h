@@ -38,6 +38,9 @@ struct BagCore {
   EmbeddingBagOptions options;  // prefetch_distance resolved
   int64_t row_bytes = 0;
   int64_t output_columns = 0;
+  int64_t output_element_bytes = 0;
+  int64_t table_bytes = 0;  // from the first to behind the last byte of a row
+  int64_t codebook_bytes = 0;
 
   // For indices of 4 and of 8 bytes; null on the portable path.
   struct Functions {
@@ -72,7 +75,11 @@ Status ValidateBagShapes(const BagCore& core, const BagInput& input,
                          const OutputMatrix& output) noexcept;
 
 // The number of starts to make room for: 0 where bounds are used as they are, or there are none.
-int64_t StartsToMake(const BagCore& core, const BagInput& input) noexcept;
+inline int64_t StartsToMake(const BagCore& core, const BagInput& input) noexcept {
+  if (!core.pooled()) return 0;
+  if (core.options.bounds != BagBounds::kOffsets) return input.bounds.size() + 1;
+  return input.bounds.element_bytes() == 8 ? 0 : input.bounds.size();
+}
 
 // Sets lookup->starts, to the bounds themselves or to `room`; checks bounds and indices, unless the
 // caller vouches for them. The shapes are valid.

@@ -2,6 +2,7 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "base/arithmetic.h"
 #include "ops/embedding_bag_core.h"
 #include "ops/index_view.h"
 #include "ops/row_layout.h"
@@ -55,23 +56,82 @@ Status CheckWeightsSize(const BagCore& core, const BagInput& input) {
 // What a look-up reads, besides its output.
 struct ReadArray {
   const char* name;
-  InputMatrix bytes;
+  const void* data;
+  int64_t bytes;
 };
 constexpr int kReadArrays = 6;
 struct ReadArrays {
   explicit ReadArrays(const BagCore& core, const BagInput& input) noexcept
-      : all{{"the table",
-             AsBytes(core.table->data, TableExtent(core.table->rows, core.table->layout))},
-            {"the codebooks",
-             AsBytes(core.table->codebooks,
-                     core.table->clusters * kCodebookCentres * int64_t{sizeof(Half)})},
-            {"options.row_map",
-             AsBytes(core.options.row_map.data(), core.options.row_map.size() * 4)},
-            {"input.indices", BytesOf(input.indices)},
-            {"input.bounds", BytesOf(input.bounds)},
-            {"input.weights", AsBytes(input.weights.data(), input.weights.size() * 4)}} {}
+      : all{{"the table", core.table->data, core.table_bytes},
+            {"the codebooks", core.table->codebooks, core.codebook_bytes},
+            {"options.row_map", core.options.row_map.data(), core.options.row_map.size() * 4},
+            {"input.indices", input.indices.data(),
+             input.indices.size() * input.indices.element_bytes()},
+            {"input.bounds", input.bounds.data(),
+             input.bounds.size() * input.bounds.element_bytes()},
+            {"input.weights", input.weights.data(), input.weights.size() * 4}} {}
   ReadArray all[kReadArrays];
 };
+
+// Whether `bytes` > 0 bytes are plainly apart from what a look-up reads: never yes where they have
+// one in common, and perhaps no for an array without bytes.
+bool PlainlyApart(const void* written, int64_t bytes, const BagCore& core, const BagInput& input) {
+  const auto meets = [&](const void* data, int64_t size) {
+    return Overlap(written, bytes, data, size);
+  };
+  if (meets(core.table->data, core.table_bytes)) return false;
+  if (core.codebook_bytes != 0 && meets(core.table->codebooks, core.codebook_bytes)) return false;
+  const ArrayView<const int32_t> map = core.options.row_map;
+  if (!map.empty() && meets(map.data(), map.size() * 4)) return false;
+  const IndexView& indices = input.indices;
+  if (meets(indices.data(), indices.size() * indices.element_bytes())) return false;
+  const IndexView& bounds = input.bounds;
+  if (meets(bounds.data(), bounds.size() * bounds.element_bytes())) return false;
+  return input.weights.empty() || !meets(input.weights.data(), input.weights.size() * 4);
+}
+
+// Sizes, and gaps between rows, beyond which a call is not plainly valid: so small that no offset
+// overflows.
+constexpr uint64_t kLargestSize = uint64_t{1} << 24;
+constexpr uint64_t kLargestGap = uint64_t{1} << 32;
+
+bool IsPlain(const void* data, int64_t size, int element_bytes) {
+  return static_cast<uint64_t>(size) <= kLargestSize && (data != nullptr || size == 0) &&
+         base::IsAligned(data, static_cast<uintptr_t>(element_bytes));
+}
+
+// What ValidateBagShapes() decides, for calls in a hurry: for one request, the checks that have the
+// words took longer than the rows. Says no to all that is invalid and to some of what is valid
+// (empty outputs, huge sizes).
+bool HasPlainShapes(const BagCore& core, const BagInput& input, const OutputMatrix& output) {
+  const IndexView& indices = input.indices;
+  const IndexView& bounds = input.bounds;
+  const ArrayView<const float> weights = input.weights;
+  if (!IsPlain(indices.data(), indices.size(), indices.element_bytes()) ||
+      !IsPlain(bounds.data(), bounds.size(), bounds.element_bytes()) ||
+      !IsPlain(weights.data(), weights.size(), sizeof(float))) {
+    return false;
+  }
+  int64_t rows = indices.size();
+  if (core.pooled()) {
+    rows = bounds.size() - (core.options.bounds == BagBounds::kOffsets ? 1 : 0);
+  } else if (bounds.size() != 0) {
+    return false;
+  }
+  if (core.options.weights != BagWeights::kPerBagPosition &&
+      weights.size() != (core.options.weights == BagWeights::kNone ? 0 : indices.size())) {
+    return false;
+  }
+  const uint64_t gap =
+      static_cast<uint64_t>(output.stride) - static_cast<uint64_t>(core.output_columns);
+  if (rows <= 0 || output.rows != rows || output.cols != core.output_columns ||
+      output.type != core.options.output || gap > kLargestGap || output.data == nullptr ||
+      !base::IsAligned(output.data, static_cast<uintptr_t>(core.output_element_bytes))) {
+    return false;
+  }
+  const int64_t bytes = ((rows - 1) * output.stride + output.cols) * core.output_element_bytes;
+  return PlainlyApart(output.data, bytes, core, input);
+}
 
 // Checks bounds in one pass, and writes the starts of bags to `starts` unless that is null. Each
 // culprit is named where it is met: the branches that never happen cost next to nothing.
@@ -177,6 +237,9 @@ bool AllBelow(const T* indices, int64_t count, int64_t limit) {
   return !outside;
 }
 
+// Fewer indices than this are checked here: calling the kernel takes longer.
+constexpr int64_t kFewIndices = 4;
+
 bool AllInRange(const BagLookup& lookup) {
   const IndexView& indices = lookup.input->indices;
   const int64_t first = lookup.first_position();
@@ -186,7 +249,9 @@ bool AllInRange(const BagLookup& lookup) {
   const std::byte* const begin =
       static_cast<const std::byte*>(indices.data()) + first * indices.element_bytes();
   const BagCore::Functions& functions = lookup.core->functions(indices.element_bytes());
-  if (functions.check != nullptr) return functions.check(begin, count, limit) != 0;
+  if (functions.check != nullptr && count >= kFewIndices) {
+    return functions.check(begin, count, limit) != 0;
+  }
   if (indices.element_bytes() == 4) {
     return AllBelow(reinterpret_cast<const int32_t*>(begin), count, limit);
   }
@@ -216,6 +281,7 @@ Status FindCulprit(const BagLookup& lookup) {
 
 Status ValidateBagShapes(const BagCore& core, const BagInput& input,
                          const OutputMatrix& output) noexcept {
+  if (HasPlainShapes(core, input, output)) return Status();
   QFORGE_RETURN_IF_ERROR(CheckIntegers("input.indices", input.indices));
   int64_t output_rows = 0;
   QFORGE_RETURN_IF_ERROR(CheckBoundsSize(core, input, &output_rows));
@@ -224,15 +290,10 @@ Status ValidateBagShapes(const BagCore& core, const BagInput& input,
   QFORGE_RETURN_IF_ERROR(
       CheckMatrix("output", written, core.options.output, output_rows, core.output_columns));
   for (const ReadArray& read : ReadArrays(core, input).all) {
-    QFORGE_RETURN_IF_ERROR(CheckNoOverlap("output", written, read.name, read.bytes));
+    QFORGE_RETURN_IF_ERROR(
+        CheckNoOverlap("output", written, read.name, AsBytes(read.data, read.bytes)));
   }
   return Status();
-}
-
-int64_t StartsToMake(const BagCore& core, const BagInput& input) noexcept {
-  if (!core.pooled()) return 0;
-  if (core.options.bounds != BagBounds::kOffsets) return input.bounds.size() + 1;
-  return input.bounds.element_bytes() == 8 ? 0 : input.bounds.size();
 }
 
 Status ValidateBagContents(BagLookup* lookup, int64_t* room) noexcept {
@@ -253,27 +314,38 @@ Status ValidateBagContents(BagLookup* lookup, int64_t* room) noexcept {
 }
 
 Status CheckOutputsApart(const BagLookup* lookups, int64_t count, uintptr_t* room) noexcept {
-  // Outputs may be columns of one matrix, and so lie across one another. Sorted by where they
-  // begin, with the furthest end so far, they answer in log(count) whether any meets an array.
   struct Extent {
     uintptr_t begin;
     uintptr_t end;
   };
   Extent* const extents = reinterpret_cast<Extent*>(room);
+  Extent whole = {UINTPTR_MAX, 0};
   for (int64_t i = 0; i < count; ++i) {
     const OutputMatrix& output = *lookups[i].output;
     const uintptr_t begin = reinterpret_cast<uintptr_t>(output.data);
     const int64_t elements = output.rows == 0 ? 0 : (output.rows - 1) * output.stride + output.cols;
-    extents[i] = {begin, begin + static_cast<uintptr_t>(elements * DataTypeSize(output.type))};
+    const int64_t bytes = elements * lookups[i].core->output_element_bytes;
+    extents[i] = {begin, begin + static_cast<uintptr_t>(bytes)};
+    if (bytes == 0) continue;
+    whole = {std::min(whole.begin, begin), std::max(whole.end, extents[i].end)};
   }
+  // As a rule outputs are columns of one matrix, and what is read lies in front of it or behind.
+  const auto apart_from_whole = [&](const BagLookup& lookup) {
+    return PlainlyApart(reinterpret_cast<const void*>(whole.begin),
+                        static_cast<int64_t>(whole.end - whole.begin), *lookup.core, *lookup.input);
+  };
+  if (whole.end == 0 || std::all_of(lookups, lookups + count, apart_from_whole)) return Status();
+
+  // Outputs may be columns of one matrix, and so lie across one another. Sorted by where they
+  // begin, with the furthest end so far, they answer in log(count) whether any meets an array.
   std::sort(extents, extents + count,
             [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
   for (int64_t i = 1; i < count; ++i) extents[i].end = std::max(extents[i].end, extents[i - 1].end);
 
   for (int64_t j = 0; j < count; ++j) {
     for (const ReadArray& read : ReadArrays(*lookups[j].core, *lookups[j].input).all) {
-      const uintptr_t begin = reinterpret_cast<uintptr_t>(read.bytes.data);
-      const uintptr_t end = begin + static_cast<uintptr_t>(read.bytes.cols);
+      const uintptr_t begin = reinterpret_cast<uintptr_t>(read.data);
+      const uintptr_t end = begin + static_cast<uintptr_t>(read.bytes);
       const Extent* const behind =
           std::lower_bound(extents, extents + count, end,
                            [](const Extent& extent, uintptr_t at) { return extent.begin < at; });
@@ -283,8 +355,8 @@ Status CheckOutputsApart(const BagLookup* lookups, int64_t count, uintptr_t* roo
         std::snprintf(field, sizeof(field), "bags[%" PRId64 "].output", i);
         char other[64];
         std::snprintf(other, sizeof(other), "%s of bags[%" PRId64 "]", read.name, j);
-        QFORGE_RETURN_IF_ERROR(
-            CheckNoOverlap(field, AsInput(*lookups[i].output), other, read.bytes));
+        QFORGE_RETURN_IF_ERROR(CheckNoOverlap(field, AsInput(*lookups[i].output), other,
+                                              AsBytes(read.data, read.bytes)));
       }
     }
   }
