@@ -35,8 +35,9 @@ struct EmbeddingKernel {
   int index_bytes = 8;  // 4 or 8
   bool mapped = false;  // through row_map
   bool prefetch = false;
-  // Every row begins where a cache line does. Only for what is prefetched: nothing relies on it.
-  bool line_aligned = false;
+  // No row lies in more cache lines than one that begins with a line. Only for what is prefetched:
+  // nothing relies on it.
+  bool fewest_lines = false;
   DataType output = DataType::kF32;  // kF32, kF16, kBF16
 
   // Unique among kernels with different bytes; fit for a symbol and a file name.
