@@ -112,6 +112,7 @@ std::string EmbeddingKernel::Name() const {
   name += "_index" + std::to_string(8 * index_bytes);
   if (mapped) name += "_mapped";
   if (prefetch) name += fewest_lines ? "_prefetchfewest" : "_prefetch";
+  if (prefetch_again) name += "_twice";
   name += std::string("_to_") + DataTypeName(output);
   return name;
 }

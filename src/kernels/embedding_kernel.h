@@ -22,6 +22,9 @@
 
 namespace qforge::kernels {
 
+// Positions from a look-up to the row that is prefetched for the second time.
+inline constexpr int kSecondPrefetchDistance = 10;
+
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct EmbeddingKernel {
   Isa isa = Isa::kAvx512;  // not kScalar; VNNI variants give the code of the ISA below them
@@ -35,6 +38,7 @@ struct EmbeddingKernel {
   int index_bytes = 8;  // 4 or 8
   bool mapped = false;  // through row_map
   bool prefetch = false;
+  bool prefetch_again = false;  // with prefetch: also kSecondPrefetchDistance positions ahead
   // No row lies in more cache lines than one that begins with a line. Only for what is prefetched:
   // nothing relies on it.
   bool fewest_lines = false;

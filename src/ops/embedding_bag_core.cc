@@ -128,6 +128,7 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
   kernel.index_bytes = index_bytes;
   kernel.mapped = !options.row_map.empty();
   kernel.prefetch = options.prefetch_distance != 0;
+  kernel.prefetch_again = plan::PrefetchesAgain(row_bytes, options.prefetch_distance);
   kernel.fewest_lines = kernel.prefetch && LieInFewestLines(*table);
   kernel.output = options.output;
   return kernel;

@@ -85,6 +85,7 @@ TEST_P(EmittedEmbeddingCode, NamesTellKernelsApart) {
   add([](EmbeddingKernel& kernel) { kernel.index_bytes = 4; });
   add([](EmbeddingKernel& kernel) { kernel.mapped = true; });
   add([](EmbeddingKernel& kernel) { kernel.prefetch = true; });
+  add([](EmbeddingKernel& kernel) { kernel.prefetch = kernel.prefetch_again = true; });
   for (const bool fewest_lines : {false, true}) {
     add([&](EmbeddingKernel& kernel) {
       kernel.dimension = 16;

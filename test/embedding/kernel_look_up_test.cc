@@ -39,6 +39,7 @@ TEST_P(EmbeddingKernels, EveryDimension) {
         kernel.isa = isa;
         kernel.dimension = dimension;
         kernel.place = place;
+        kernel.prefetch_again = kernel.prefetch;
         kernel.fewest_lines = dimension % 2 == 0;  // nothing relies on it
         ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, ++seed));
         ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kInFront, ++seed));
