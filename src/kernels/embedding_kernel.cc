@@ -111,7 +111,8 @@ std::string EmbeddingKernel::Name() const {
   if (weights == BagWeights::kPerBagPosition) name += "_bagweighted";
   name += "_index" + std::to_string(8 * index_bytes);
   if (mapped) name += "_mapped";
-  if (prefetch) name += line_aligned ? "_prefetchlines" : "_prefetch";
+  if (prefetch) name += fewest_lines ? "_prefetchfewest" : "_prefetch";
+  if (prefetch_again) name += "_twice";
   name += std::string("_to_") + DataTypeName(output);
   return name;
 }

@@ -22,6 +22,9 @@
 
 namespace qforge::kernels {
 
+// Positions from a look-up to the row that is prefetched for the second time.
+inline constexpr int kSecondPrefetchDistance = 10;
+
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct EmbeddingKernel {
   Isa isa = Isa::kAvx512;  // not kScalar; VNNI variants give the code of the ISA below them
@@ -35,8 +38,10 @@ struct EmbeddingKernel {
   int index_bytes = 8;  // 4 or 8
   bool mapped = false;  // through row_map
   bool prefetch = false;
-  // Every row begins where a cache line does. Only for what is prefetched: nothing relies on it.
-  bool line_aligned = false;
+  bool prefetch_again = false;  // with prefetch: also kSecondPrefetchDistance positions ahead
+  // No row lies in more cache lines than one that begins with a line. Only for what is prefetched:
+  // nothing relies on it.
+  bool fewest_lines = false;
   DataType output = DataType::kF32;  // kF32, kF16, kBF16
 
   // Unique among kernels with different bytes; fit for a symbol and a file name.

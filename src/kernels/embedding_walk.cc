@@ -38,14 +38,14 @@ const Register kOutputRow{Gpr::R15};  // bag or, not pooled, position
 constexpr int64_t kMostPrefetchedBytes = 4096;
 
 // Where in a row to prefetch.
-std::vector<int64_t> LinesToPrefetch(int64_t row_bytes, bool line_aligned) {
+std::vector<int64_t> LinesToPrefetch(int64_t row_bytes, bool fewest_lines) {
   constexpr int64_t kLineBytes = 64;
   const int64_t bytes = std::min(row_bytes, kMostPrefetchedBytes);
   std::vector<int64_t> lines;
   for (int64_t line = 0; line < bytes; line += kLineBytes) lines.push_back(line);
-  // A row that begins within a line may end in one more. However rare that is, as of rows of 68
-  // bytes, waiting for that line then costs more than asking for it each time.
-  if (!line_aligned && bytes - 1 > lines.back()) lines.push_back(bytes - 1);
+  // Some rows end in one line more. However few they are, waiting for that line costs more than
+  // asking for it each time.
+  if (!fewest_lines && bytes - 1 > lines.back()) lines.push_back(bytes - 1);
   return lines;
 }
 
@@ -55,7 +55,7 @@ class Walk {
       : e_(emitter),
         kernel_(kernel),
         shape_(ShapeOfRow(kernel)),
-        lines_(LinesToPrefetch(shape_.bytes, kernel.line_aligned)),
+        lines_(LinesToPrefetch(shape_.bytes, kernel.fewest_lines)),
         registers_(TakeRegisters()) {
     decoder_ = RowDecoder::Make(e_, kernel, registers_);
     blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), e_.vectors().Free());
@@ -95,8 +95,8 @@ class Walk {
   void EmitLoadIndex(const Register& to, const jit::AddressTerms& at);
   void EmitFindSegmentEnd();
   void EmitPrefetchFirstRows(const Register& first);
-  void EmitFindRowAhead(const jit::AddressTerms& index);
-  void EmitPrefetch(int64_t offset);
+  void EmitPrefetchAgain();
+  void EmitPrefetchRow(const jit::AddressTerms& index);
   void EmitLoadWeight();
 
   Emitter& e_;
@@ -125,8 +125,7 @@ void Walk::Generate() {
       e_.add(kScratch, Argument(offsetof(EmbeddingArguments, prefetch_distance)));
       e_.cmp(kScratch, Argument(offsetof(EmbeddingArguments, index_end)));
       e_.cmovge(kIndicesAhead, kIndices);
-      EmitFindRowAhead(kIndicesAhead + kPosition * kernel_.index_bytes);
-      for (int64_t line : lines_) EmitPrefetch(line);
+      EmitPrefetchRow(kIndicesAhead + kPosition * kernel_.index_bytes);
     }
     EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
     if (kernel_.mapped) {
@@ -188,8 +187,7 @@ void Walk::EmitPrefetchFirstRows(const Register& first) {
   e_.L(next);
   e_.cmp(position, end);
   e_.jge(done, Emitter::T_NEAR);
-  EmitFindRowAhead(kIndices + position * kernel_.index_bytes);
-  for (int64_t line : lines_) EmitPrefetch(line);
+  EmitPrefetchRow(kIndices + position * kernel_.index_bytes);
   e_.inc(position);
   e_.jmp(next, Emitter::T_NEAR);
   e_.L(done);
@@ -245,7 +243,10 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   }
   e_.align(32);
   e_.L(next);
-  if (prefetch) EmitFindRowAhead(kIndicesAhead + kPosition * kernel_.index_bytes);
+  // All lines are asked for in one go, before the row is read: out of the caches much faster than
+  // one by one between the vectors (u8 rows of 256 from memory on Zen 5: 14.3 to 11.4 ns).
+  if (prefetch) EmitPrefetchRow(kIndicesAhead + kPosition * kernel_.index_bytes);
+  if (prefetch && kernel_.prefetch_again) EmitPrefetchAgain();
   EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
   if (kernel_.mapped) {
     e_.movsxd(kRow, e_.dword[kRowMap + kRow * 4]);
@@ -256,14 +257,7 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   if (block.repeat > 1) e_.add(kRow, kRows);
   if (weighted()) EmitLoadWeight();
   decoder_->EmitRowStart(row);
-  // Lines are asked for one by one between the vectors, so that they do not keep loads waiting.
-  size_t asked = 0;
-  for (size_t i = 0; i < sums.size(); ++i) {
-    decoder_->EmitAdd(sums[i], block.vectors[i], row);
-    if (!prefetch) continue;
-    const size_t until = lines_.size() * (i + 1) / sums.size();
-    for (; asked < until; ++asked) EmitPrefetch(lines_[asked]);
-  }
+  for (size_t i = 0; i < sums.size(); ++i) decoder_->EmitAdd(sums[i], block.vectors[i], row);
   e_.L(missing);
   e_.inc(kPosition);
   e_.cmp(kPosition, end);
@@ -327,15 +321,22 @@ void Walk::EmitFindSegmentEnd() {
   e_.cmovg(kSegmentEnd, kBagEnd);
 }
 
+// With very many on their way, some requests get lost. Asked for again, these lines still come in
+// time.
+void Walk::EmitPrefetchAgain() {
+  const Register position = kScratch;
+  e_.lea(position, e_.ptr[kPosition + kSecondPrefetchDistance]);
+  e_.cmp(position, Argument(offsetof(EmbeddingArguments, index_end)));
+  e_.cmovge(position, kPosition);
+  EmitPrefetchRow(kIndices + position * kernel_.index_bytes);
+}
+
 // Where the map has no row, an address in front of the table is prefetched, which does nothing.
-void Walk::EmitFindRowAhead(const jit::AddressTerms& index) {
+void Walk::EmitPrefetchRow(const jit::AddressTerms& index) {
   EmitLoadIndex(kRowAhead, index);
   if (kernel_.mapped) e_.movsxd(kRowAhead, e_.dword[kRowMap + kRowAhead * 4]);
   e_.imul(kRowAhead, kRowStride);
-}
-
-void Walk::EmitPrefetch(int64_t offset) {
-  e_.prefetcht0(e_.ptr[kRows + kRowAhead + static_cast<int>(offset)]);
+  for (int64_t line : lines_) e_.prefetcht0(e_.ptr[kRows + kRowAhead + static_cast<int>(line)]);
 }
 
 void Walk::EmitLoadWeight() { e_.Broadcast32(registers_.weight, e_.ptr[kWeights + kPosition * 4]); }

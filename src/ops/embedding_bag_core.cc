@@ -77,6 +77,18 @@ Status CheckRowMap(ArrayView<const int32_t> map, int64_t rows) {
   return Status();
 }
 
+// Whether no row lies in more cache lines than a row that begins with one.
+bool LieInFewestLines(const pack::EmbeddingTableData& table) {
+  constexpr int64_t kLineBytes = 64;
+  int64_t alignment = kLineBytes;  // of every row
+  while (table.layout.stride % alignment != 0 ||
+         !base::IsAligned(table.data, static_cast<uintptr_t>(alignment))) {
+    alignment /= 2;
+  }
+  const int64_t bytes = PartsOfRow(table.layout).bytes();
+  return bytes - alignment <= (base::CeilDiv(bytes, kLineBytes) - 1) * kLineBytes;
+}
+
 }  // namespace
 
 Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& table,
@@ -119,11 +131,8 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
   kernel.index_bytes = index_bytes;
   kernel.mapped = !options.row_map.empty();
   kernel.prefetch = options.prefetch_distance != 0;
-  // No row lies in more lines than it needs to.
-  constexpr int64_t kLineBytes = 64;
-  const int64_t stride = table->layout.stride;
-  kernel.line_aligned = kernel.prefetch && (stride % kLineBytes == 0 || kLineBytes % stride == 0) &&
-                        base::IsAligned(table->data, static_cast<uintptr_t>(kLineBytes));
+  kernel.prefetch_again = plan::PrefetchesAgain(row_bytes, options.prefetch_distance);
+  kernel.fewest_lines = kernel.prefetch && LieInFewestLines(*table);
   kernel.output = options.output;
   return kernel;
 }

@@ -33,6 +33,9 @@ Range OutputRowsOf(const LookupShape& shape, Range part);
 // Positions from a look-up to the row that is prefetched meanwhile; 0: prefetching does not pay.
 int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t l2_bytes, int64_t l3_bytes);
 
+// Whether to prefetch a row a second time when its turn is near.
+bool PrefetchesAgain(int64_t row_bytes, int distance);
+
 }  // namespace qforge::plan
 
 #endif  // QFORGE_PLAN_EMBEDDING_H_

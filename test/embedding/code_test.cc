@@ -85,11 +85,12 @@ TEST_P(EmittedEmbeddingCode, NamesTellKernelsApart) {
   add([](EmbeddingKernel& kernel) { kernel.index_bytes = 4; });
   add([](EmbeddingKernel& kernel) { kernel.mapped = true; });
   add([](EmbeddingKernel& kernel) { kernel.prefetch = true; });
-  for (const bool line_aligned : {false, true}) {
+  add([](EmbeddingKernel& kernel) { kernel.prefetch = kernel.prefetch_again = true; });
+  for (const bool fewest_lines : {false, true}) {
     add([&](EmbeddingKernel& kernel) {
       kernel.dimension = 16;
       kernel.prefetch = true;
-      kernel.line_aligned = line_aligned;
+      kernel.fewest_lines = fewest_lines;
     });
   }
   add([](EmbeddingKernel& kernel) { kernel.output = DataType::kF16; });

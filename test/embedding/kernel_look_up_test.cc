@@ -39,7 +39,8 @@ TEST_P(EmbeddingKernels, EveryDimension) {
         kernel.isa = isa;
         kernel.dimension = dimension;
         kernel.place = place;
-        kernel.line_aligned = dimension % 2 == 0;  // nothing relies on it
+        kernel.prefetch_again = kernel.prefetch;
+        kernel.fewest_lines = dimension % 2 == 0;  // nothing relies on it
         ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, ++seed));
         ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kInFront, ++seed));
       }

@@ -90,5 +90,12 @@ TEST(PrefetchDistance, FallsWithTheRowAndRisesWithTheTable) {
   EXPECT_EQ(PrefetchDistance(4096, int64_t{1} << 40, kL2, kL3), 0);
 }
 
+TEST(PrefetchesAgain, LongRowsAtLongDistances) {
+  EXPECT_TRUE(PrefetchesAgain(256, 16));
+  EXPECT_FALSE(PrefetchesAgain(255, 16));
+  EXPECT_FALSE(PrefetchesAgain(256, 15));
+  EXPECT_FALSE(PrefetchesAgain(256, 0));
+}
+
 }  // namespace
 }  // namespace qforge::plan
