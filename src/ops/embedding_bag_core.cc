@@ -109,8 +109,10 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   core.codebook_bytes = core.table->clusters * kCodebookCentres * int64_t{sizeof(Half)};
   if (options.prefetch_distance == -1) {
     const cpu::CpuInfo& host = cpu::Host();
-    core.options.prefetch_distance =
-        plan::PrefetchDistance(core.row_bytes, table.bytes(), host.l2.bytes, host.l3.bytes);
+    core.options.prefetch_distance = plan::PrefetchDistance(
+        core.row_bytes, table.bytes(),
+        plan::NearTableBytes(table.dimension(), core.row_bytes, host.l1d.bytes, host.l2.bytes),
+        host.l3.bytes);
   }
   if (core.scalar()) return core;
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));

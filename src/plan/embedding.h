@@ -30,8 +30,11 @@ int64_t LookupParts(int64_t work, int threads);
 // [0, work()) cover all output rows, once each.
 Range OutputRowsOf(const LookupShape& shape, Range part);
 
+// The size up to which a table is near enough without prefetching.
+int64_t NearTableBytes(int64_t dimension, int64_t row_bytes, int64_t l1_bytes, int64_t l2_bytes);
+
 // Positions from a look-up to the row that is prefetched meanwhile; 0: prefetching does not pay.
-int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t l2_bytes, int64_t l3_bytes);
+int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t near_bytes, int64_t l3_bytes);
 
 // Whether to prefetch a row a second time when its turn is near.
 bool PrefetchesAgain(int64_t row_bytes, int distance);

@@ -72,14 +72,14 @@ TEST(LookupParts, SmallCallsStayOnTheirThread) {
 }
 
 TEST(PrefetchDistance, FallsWithTheRowAndRisesWithTheTable) {
-  constexpr int64_t kL2 = 1 << 20;
+  constexpr int64_t kNear = 256 << 10;
   constexpr int64_t kL3 = 32 << 20;
   int last_cached = 1000;
   int last = 1000;
   for (int64_t bytes = 4; bytes <= 1024; bytes *= 2) {
-    EXPECT_EQ(PrefetchDistance(bytes, kL2 / 4, kL2, kL3), 0);  // near enough
-    const int cached = PrefetchDistance(bytes, kL3 / 2, kL2, kL3);
-    const int distance = PrefetchDistance(bytes, int64_t{1} << 40, kL2, kL3);
+    EXPECT_EQ(PrefetchDistance(bytes, kNear, kNear, kL3), 0);  // near enough
+    const int cached = PrefetchDistance(bytes, kL3 / 2, kNear, kL3);
+    const int distance = PrefetchDistance(bytes, int64_t{1} << 40, kNear, kL3);
     EXPECT_GT(cached, 0);
     EXPECT_LT(cached, distance);
     EXPECT_LE(cached, last_cached);
@@ -87,7 +87,12 @@ TEST(PrefetchDistance, FallsWithTheRowAndRisesWithTheTable) {
     last_cached = cached;
     last = distance;
   }
-  EXPECT_EQ(PrefetchDistance(4096, int64_t{1} << 40, kL2, kL3), 0);
+  EXPECT_EQ(PrefetchDistance(4096, int64_t{1} << 40, kNear, kL3), 0);
+}
+
+TEST(NearTableBytes, DenseRowsNeedANearerTable) {
+  EXPECT_EQ(NearTableBytes(64, 36, 48 << 10, 1 << 20), 48 << 10);   // u4
+  EXPECT_EQ(NearTableBytes(64, 72, 48 << 10, 1 << 20), 256 << 10);  // u8
 }
 
 TEST(PrefetchesAgain, LongRowsAtLongDistances) {
