@@ -266,6 +266,15 @@ void Emitter::DotS16(Vec accumulator, Vec a, Vec b, Vec scratch) {
   vpaddd(Full(accumulator), Full(accumulator), Full(scratch));
 }
 
+void Emitter::PairSumsU8S8(Vec to, Vec a, const xb::Operand& b) {
+  vpmaddubsw(Full(to), Full(a), b);
+}
+void Emitter::PairSumsS16(Vec to, Vec a, const xb::Operand& b) { vpmaddwd(Full(to), Full(a), b); }
+void Emitter::Add16(Vec to, Vec a, const xb::Operand& b) { vpaddw(Full(to), Full(a), b); }
+void Emitter::ShiftRight16(Vec to, Vec from, int bits) {
+  vpsrlw(Full(to), Full(from), static_cast<uint8_t>(bits));
+}
+
 // --- Float arithmetic ----------------------------------------------------------------------
 
 void Emitter::ConvertS32ToF32(Vec to, Vec from) { vcvtdq2ps(Full(to), Full(from)); }

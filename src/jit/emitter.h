@@ -98,6 +98,13 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // accumulator.s32[i] += sum of two s16 x s16 products; exact, wraps modulo 2^32.
   void DotS16(Vec accumulator, Vec a, Vec b, Vec scratch);
 
+  // to.s16[i] = sum of two neighbouring u8 x s8 products, saturating.
+  void PairSumsU8S8(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  // to.s32[i] = sum of two neighbouring s16 x s16 products.
+  void PairSumsS16(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void Add16(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void ShiftRight16(Vec to, Vec from, int bits);
+
   // --- Float arithmetic (binary32, one rounding each) --------------------------------------
   void ConvertS32ToF32(Vec to, Vec from);
   void ConvertF32ToS32(Vec to, Vec from);  // rounds as MXCSR says

@@ -42,10 +42,12 @@ class EmittedCode : public ::testing::TestWithParam<Isa> {
   // All tiles that fit the registers of this ISA.
   template <class Visit>
   static void ForEachTile(Visit&& visit) {
-    for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam()); ++vectors) {
-      for (int rows = 1; rows <= kernels::MaxRows(GetParam(), vectors); ++rows) {
+    const kernels::Summation summation = kernels::AnySummation(GetParam());
+    for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam(), summation); ++vectors) {
+      for (int rows = 1; rows <= kernels::MaxRows(GetParam(), summation, vectors); ++rows) {
         GemmKernel kernel;
         kernel.isa = GetParam();
+        kernel.summation = summation;
         kernel.rows = rows;
         kernel.vectors = vectors;
         visit(kernel);
@@ -57,7 +59,7 @@ class EmittedCode : public ::testing::TestWithParam<Isa> {
 TEST_P(EmittedCode, EveryTileAndTail) {
   const int columns = kernels::VectorColumns(GetParam());
   // Without a dot product of bytes A is prepared, and no k is left over; see GemmKernel.
-  const int k_tails = cpu::Traits(GetParam()).vnni ? kernels::GroupSize(GetParam()) : 1;
+  const int k_tails = cpu::Traits(GetParam()).vnni ? 4 : 1;
   ForEachTile([&](GemmKernel kernel) {
     for (const DataType output : {DataType::kU8, DataType::kS8, DataType::kS32, DataType::kF32}) {
       kernel.output = output;
@@ -75,9 +77,11 @@ TEST_P(EmittedCode, EveryColumnTail) {
     for (const DataType output : {DataType::kU8, DataType::kS8, DataType::kS32, DataType::kF32}) {
       for (const DataType residual : {DataType::kNone, DataType::kU8, DataType::kS8}) {
         if (output == DataType::kS32 && residual != DataType::kNone) continue;
-        for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam()); ++vectors) {
+        const kernels::Summation summation = kernels::AnySummation(GetParam());
+        for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam(), summation); ++vectors) {
           GemmKernel kernel;
           kernel.isa = GetParam();
+          kernel.summation = summation;
           kernel.rows = 2;
           kernel.vectors = vectors;
           kernel.tail_lanes = tail;
@@ -91,15 +95,17 @@ TEST_P(EmittedCode, EveryColumnTail) {
 }
 
 TEST_P(EmittedCode, EveryEpilogueOnTheLargestTiles) {
-  for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam()); ++vectors) {
+  const kernels::Summation summation = kernels::AnySummation(GetParam());
+  for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam(), summation); ++vectors) {
     for (int choice = 0; choice < 3 * 512; ++choice) {
       constexpr DataType kOutputs[] = {DataType::kU8, DataType::kS8, DataType::kS32,
                                        DataType::kF32};
       constexpr DataType kResiduals[] = {DataType::kNone, DataType::kU8, DataType::kS8};
       GemmKernel kernel;
       kernel.isa = GetParam();
+      kernel.summation = summation;
       kernel.vectors = vectors;
-      kernel.rows = kernels::MaxRows(GetParam(), vectors);
+      kernel.rows = kernels::MaxRows(GetParam(), summation, vectors);
       kernel.output = kOutputs[choice & 3];
       kernel.per_row = (choice & 4) != 0;
       kernel.weight_zero_points = (choice & 8) != 0;

@@ -1,0 +1,164 @@
+#include "ops/narrow_packing.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "base/arithmetic.h"
+#include "kernels/gemm_kernel.h"
+#include "plan/summation.h"
+
+namespace qforge {
+namespace {
+
+using pack::NarrowPanel;
+using pack::NarrowRules;
+using pack::NarrowShares;
+using pack::PanelLayout;
+
+// Panels that are packed with each depth, to choose one.
+constexpr int64_t kSampledPanels = 4;
+
+// One product, in groups of 4 k.
+struct DenseProduct {
+  base::AlignedBuffer panels;
+  std::vector<int64_t> sums;
+};
+
+Result<DenseProduct> PackDense(const PanelLayout& layout, const pack::WeightsSource& source) {
+  DenseProduct dense;
+  Result<base::AlignedBuffer> buffer =
+      base::AlignedBuffer::Allocate(static_cast<size_t>(layout.product_bytes), "weights");
+  if (!buffer.ok()) return buffer.status();
+  dense.panels = std::move(buffer).value();
+  dense.sums.assign(static_cast<size_t>(layout.outputs), 0);
+  pack::PackPanels(layout, source, 0, layout.panels, dense.panels.As<int8_t>(), dense.sums.data());
+  return dense;
+}
+
+// How a matrix is packed: the layout before there are sections, and what holds for all panels.
+struct NarrowPlan {
+  PanelLayout layout;
+  NarrowRules rules;
+};
+
+NarrowPlan MakePlan(Isa isa, int64_t inputs, int64_t outputs, int64_t products,
+                    int32_t activation_maximum, int depth) {
+  NarrowPlan plan;
+  plan.layout = pack::MakePanelLayout(isa, kernels::Summation::kNarrow, inputs, outputs, products,
+                                      depth);
+  plan.rules.vector_columns = plan.layout.vector_columns;
+  plan.rules.depth = depth;
+  plan.rules.largest_sum = plan::LargestNarrowSum(activation_maximum);
+  return plan;
+}
+
+NarrowPanel PackPanel(const NarrowPlan& plan, const DenseProduct& dense, int64_t panel) {
+  const int vectors = plan.layout.VectorsOf(panel);
+  NarrowRules rules = plan.rules;
+  rules.columns = vectors * rules.vector_columns;
+  rules.step_cost = vectors * plan::NarrowStepCost(rules.depth);
+  rules.wide_group_cost = vectors * plan::kWideGroupCost;
+  return pack::PackNarrowPanel(
+      rules, dense.panels.As<int8_t>() + plan.layout.PanelOffset(0, panel), plan.layout.inputs, {});
+}
+
+// What packing some of the panels shows.
+Result<NarrowShares> Sample(const NarrowPlan& plan, const pack::WeightsSource& source) {
+  const Result<DenseProduct> dense = PackDense(plan.layout, source);
+  if (!dense.ok()) return dense.status();
+  NarrowShares shares;
+  const int64_t samples = std::min(kSampledPanels, plan.layout.panels);
+  for (int64_t i = 0; i < samples; ++i) {
+    shares.Add(PackPanel(plan, *dense, i * plan.layout.panels / samples).shares);
+  }
+  return shares;
+}
+
+// What a group of one vector costs.
+double CostPerGroup(const NarrowShares& shares) {
+  return shares.cost / static_cast<double>(shares.groups);
+}
+
+// sum_k |B - zero_point| of each column.
+void FindMagnitudes(const PanelLayout& layout, const DenseProduct& dense,
+                    const int32_t* zero_points, int64_t* magnitudes) {
+  for (int64_t j = 0; j < layout.outputs; ++j) {
+    const int32_t zero_point = zero_points == nullptr ? 0 : zero_points[j];
+    const int64_t panel = j / layout.panel_columns();
+    const int64_t group_bytes =
+        int64_t{layout.VectorsOf(panel)} * layout.vector_columns * layout.group_size;
+    const int8_t* weights = dense.panels.As<int8_t>() + layout.PanelOffset(0, panel) +
+                            j % layout.panel_columns() * layout.group_size;
+    int64_t sum = 0;
+    for (int64_t k = 0; k < layout.inputs; ++k) {
+      const int64_t at = k / layout.group_size * group_bytes + k % layout.group_size;
+      sum += std::abs(weights[at] - zero_point);
+    }
+    magnitudes[j] = sum;
+  }
+}
+
+}  // namespace
+
+Result<bool> PackNarrow(Isa isa, const std::vector<pack::WeightsSource>& sources, int64_t inputs,
+                        int64_t outputs, int32_t activation_maximum, pack::PackedMatrix* matrix) {
+  constexpr int64_t kMostInputs = int64_t{1} << 30;  // positions in a row have 32 bits
+  if (inputs < plan::kFewestNarrowInputs || inputs > kMostInputs || outputs == 0) return false;
+  const int64_t products = static_cast<int64_t>(sources.size());
+  NarrowPlan plan;
+  double least_cost = plan::kWidenedGroupCost;
+  for (int depth : plan::kNarrowDepths) {
+    const NarrowPlan tried = MakePlan(isa, inputs, outputs, products, activation_maximum, depth);
+    const Result<NarrowShares> shares = Sample(tried, sources[0]);
+    if (!shares.ok()) return shares.status();
+    if (CostPerGroup(*shares) >= least_cost) continue;
+    least_cost = CostPerGroup(*shares);
+    plan = tried;
+  }
+  if (plan.rules.depth == 0) return false;
+
+  std::vector<NarrowPanel> panels;
+  std::vector<int64_t> magnitudes(static_cast<size_t>(products * outputs));
+  std::vector<int32_t> sums(magnitudes.size());
+  NarrowShares shares;
+  size_t most_bytes = 0;
+  for (int64_t product = 0; product < products; ++product) {
+    Result<DenseProduct> dense = PackDense(plan.layout, sources[static_cast<size_t>(product)]);
+    if (!dense.ok()) return dense.status();
+    for (int64_t panel = 0; panel < plan.layout.panels; ++panel) {
+      panels.push_back(PackPanel(plan, *dense, panel));
+      shares.Add(panels.back().shares);
+      most_bytes = std::max(most_bytes, panels.back().bytes.size());
+    }
+    const int64_t column = product * outputs;
+    FindMagnitudes(plan.layout, *dense,
+                   matrix->zero_points.empty() ? nullptr : matrix->zero_points.data() + column,
+                   magnitudes.data() + column);
+    // A sum that does not fit belongs to a column whose magnitude is refused.
+    std::transform(dense->sums.begin(), dense->sums.end(), sums.begin() + column,
+                   [](int64_t sum) { return static_cast<int32_t>(sum); });
+  }
+  if (CostPerGroup(shares) >= plan::kWidenedGroupCost) return false;
+
+  PanelLayout layout = plan.layout;
+  layout.panel_bytes = base::AlignUp<int64_t>(static_cast<int64_t>(most_bytes), 64);
+  layout.product_bytes = layout.panel_bytes * layout.panels;
+  Result<base::AlignedBuffer> buffer =
+      base::AlignedBuffer::Allocate(static_cast<size_t>(layout.bytes()), "weights");
+  if (!buffer.ok()) return buffer.status();
+  std::byte* to = buffer->data();
+  for (const NarrowPanel& panel : panels) {
+    std::memcpy(to, panel.bytes.data(), panel.bytes.size());
+    to += layout.panel_bytes;
+  }
+  matrix->layout = layout;
+  matrix->weights = std::move(buffer).value();
+  matrix->sums = std::move(sums);
+  matrix->magnitudes = std::move(magnitudes);
+  matrix->shares = shares;
+  return true;
+}
+
+}  // namespace qforge
