@@ -149,8 +149,8 @@ Rows ChoiceRows(const Report& report) {
   return rows;
 }
 
-// Per kernel family: what it is called, the algorithm, the tile, and why. Without VNNI there are two
-// for products, between which the weights decide.
+// Per kernel family: what it is called, the algorithm, the tile, and why. Without VNNI there are
+// two for products, between which the weights decide.
 std::vector<std::vector<std::string>> FamilyRows(Isa isa) {
   using qforge::kernels::Summation;
   std::vector<std::vector<std::string>> rows;

@@ -25,14 +25,20 @@ enum class WeightsLayout : uint8_t {
 // How products are summed where the ISA has no dot product of bytes into 32 bits (VNNI). With VNNI
 // everything takes that, and Describe() says so.
 enum class Accumulation : uint8_t {
-  // Exact: results are those of qforge/types.h. Products are summed in 16 bits where the weights prove
-  // that nothing can overflow, which packing arranges for as many as it can, and in 32 bits elsewhere.
+  // Exact: results are those of qforge/types.h. Products are summed in 16 bits where the weights
+  // prove
+  // that nothing can overflow, which packing arranges for as many as it can, and in 32 bits
+  // elsewhere.
   kExact,
   // The statistical schedule of FBGEMM (arXiv 2101.05615, section "16-bit accumulation"), which may
-  // saturate: two neighbouring products, of k and k + 1 for even k, are added with saturation to s16;
-  // such sums of k % 4 < 2, and those of the others, are added with saturation in two s16, over 256 k
-  // from a multiple of 256 on; those go to 32 bits. If K % 256 is below 4, the rest of K belongs to the
-  // 256 k before it. Never faster than kExact with a suitable activation_maximum; it is here to give
+  // saturate: two neighbouring products, of k and k + 1 for even k, are added with saturation to
+  // s16;
+  // such sums of k % 4 < 2, and those of the others, are added with saturation in two s16, over 256
+  // k
+  // from a multiple of 256 on; those go to 32 bits. If K % 256 is below 4, the rest of K belongs to
+  // the
+  // 256 k before it. Never faster than kExact with a suitable activation_maximum; it is here to
+  // give
   // the results of others.
   kSaturating16,
 };
@@ -48,9 +54,9 @@ struct PackedWeightsOptions {
   // As above; empty: 0. Each in [-128, 127].
   ArrayView<const int32_t> zero_points = {};
   Accumulation accumulation = Accumulation::kExact;
-  // The largest activation that any call will have, 1 to 255. A lower one than 255 is a promise, for u8
-  // activations only, that lets more products be summed in 16 bits: results are undefined, though
-  // nothing else is, where it is broken.
+  // The largest activation that any call will have, 1 to 255. A lower one than 255 is a promise,
+  // for u8 activations only, that lets more products be summed in 16 bits: results are undefined,
+  // though nothing else is, where it is broken.
   int32_t activation_maximum = 255;
   // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
   Isa max_isa = Isa::kAvx512Vnni;

@@ -360,7 +360,8 @@ void Generator::NarrowProduct() {
 void Generator::Outliers() {
   for (int v = 0; v < kernel_.vectors; ++v) {
     GemmSections::Accumulators sums;
-    for (const std::vector<Vec>& row : accumulators_[0]) sums.push_back({row[static_cast<size_t>(v)]});
+    for (const std::vector<Vec>& row : accumulators_[0])
+      sums.push_back({row[static_cast<size_t>(v)]});
     sections_.WideGroups(sums);
   }
 }

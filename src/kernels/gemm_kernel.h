@@ -10,9 +10,9 @@
 // stages are those of qforge/types.h, bit for bit, provided that MXCSR holds its default.
 //
 // The weights stand in panels of `vectors` vectors of columns; a panel is a sequence of groups of
-// consecutive k (2 where A and B are widened, else 4), and a group holds for each column the bytes of
-// those k. A panel therefore streams through the kernel once per tile, front to back. Panels that are
-// summed in 16 bits, and such with outliers, consist of sections, see below.
+// consecutive k (2 where A and B are widened, else 4), and a group holds for each column the bytes
+// of those k. A panel therefore streams through the kernel once per tile, front to back. Panels
+// that are summed in 16 bits, and such with outliers, consist of sections, see below.
 #ifndef QFORGE_KERNELS_GEMM_KERNEL_H_
 #define QFORGE_KERNELS_GEMM_KERNEL_H_
 
@@ -39,10 +39,10 @@ enum class Summation : uint8_t {
 constexpr int kSaturatingGroups = 64;
 
 // Panels of kNarrow are two sections: one of narrow steps, and one of wide groups. With
-// GemmKernel::outliers a section of wide groups per vector follows each panel of kDot. In a section,
-// any group of k can stand in any place, and more than once: what B holds for it is the sum of them.
-// A section starts with this, `moves` follow it, then the weights at a multiple of 64 bytes, which end
-// where the next section starts.
+// GemmKernel::outliers a section of wide groups per vector follows each panel of kDot. In a
+// section, any group of k can stand in any place, and more than once: what B holds for it is the
+// sum of them. A section starts with this, `moves` follow it, then the weights at a multiple of 64
+// bytes, which end where the next section starts.
 struct SectionHeader {
   int64_t count;         // of steps, or of wide groups
   int64_t weights_from;  // bytes from here
@@ -50,10 +50,9 @@ struct SectionHeader {
   // what comes first moves from the row's first byte, with kDot from behind the whole groups. Each
   // group lies within the row.
 };
-// A step is `depth` groups of s8, 4 for each column: no sum of their products in the first two nor in
-// the last two bytes of a column leaves 16 bits.
-// A wide group is two vectors of s16 for each of its vectors, with 2 for each column: of its first and
-// third k, and of its second and fourth.
+// A step is `depth` groups of s8, 4 for each column: no sum of their products in the first two nor
+// in the last two bytes of a column leaves 16 bits. A wide group is two vectors of s16 for each of
+// its vectors, with 2 for each column: of its first and third k, and of its second and fourth.
 
 constexpr int kCountedGroups = -1;
 // Beyond so many groups a loop costs nothing that unrolling would save.
@@ -65,10 +64,10 @@ struct GemmKernel {
   Summation summation = Summation::kDot;
   int depth = 0;          // kNarrow: groups of a step
   bool outliers = false;  // kDot: panels end with wide groups
-  int rows = 1;        // of a tile
-  int vectors = 1;     // of a panel
-  int tail_lanes = 0;  // columns in the panel's last vector; 0: all
-  int k_tail = 0;      // k beyond the last whole group; 0 for kWidened and kNarrow
+  int rows = 1;           // of a tile
+  int vectors = 1;        // of a panel
+  int tail_lanes = 0;     // columns in the panel's last vector; 0: all
+  int k_tail = 0;         // k beyond the last whole group; 0 for kWidened and kNarrow
   // So many whole groups, unrolled without a loop; kCountedGroups: as many as the arguments say,
   // which are more than kMostFixedGroups.
   int fixed_groups = kCountedGroups;

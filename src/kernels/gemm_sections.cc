@@ -10,8 +10,8 @@ using jit::Vec;
 
 namespace {
 
-// Weights are prefetched so far ahead of their use. Less is not enough for a single row, whose weights
-// come from the third level.
+// Weights are prefetched so far ahead of their use. Less is not enough for a single row, whose
+// weights come from the third level.
 constexpr int kPrefetchBytes = 4096;
 
 // Products of a vector that a turn of a loop holds at most, unless one entry has more.
@@ -125,8 +125,7 @@ void GemmSections::Saturating(const Accumulators& accumulators,
   e_.jz(behind, Emitter::T_NEAR);
   e_.align(32);
   e_.L(group);
-  NarrowGroup(narrow, 0, false,
-              [&](int row, Vec to) { e_.Broadcast32(to, input_.At(row, 0)); });
+  NarrowGroup(narrow, 0, false, [&](int row, Vec to) { e_.Broadcast32(to, input_.At(row, 0)); });
   e_.add(r_.weights, kernel_.vectors * e_.vector_bytes());
   input_.Advance(kInputGroupBytes);
   e_.dec(r_.position);

@@ -241,8 +241,7 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   kernel.outliers = layout.outliers;
   const bool in_32_bits = layout.summation < kernels::Summation::kNarrow;
   if (layout.summation != kernels::Summation::kNarrow) {
-    kernel.k_tail =
-        static_cast<int>(core.preparation.segment_elements() % layout.group_size);
+    kernel.k_tail = static_cast<int>(core.preparation.segment_elements() % layout.group_size);
   }
   if (in_32_bits && core.kernel_groups() <= kernels::kMostFixedGroups) {
     kernel.fixed_groups = static_cast<int>(core.kernel_groups());

@@ -46,8 +46,8 @@ struct NarrowPlan {
 NarrowPlan MakePlan(Isa isa, int64_t inputs, int64_t outputs, int64_t products,
                     int32_t activation_maximum, int depth) {
   NarrowPlan plan;
-  plan.layout = pack::MakePanelLayout(isa, kernels::Summation::kNarrow, inputs, outputs, products,
-                                      depth);
+  plan.layout =
+      pack::MakePanelLayout(isa, kernels::Summation::kNarrow, inputs, outputs, products, depth);
   plan.rules.vector_columns = plan.layout.vector_columns;
   plan.rules.depth = depth;
   plan.rules.largest_sum = plan::LargestNarrowSum(activation_maximum);
@@ -60,8 +60,8 @@ NarrowPanel PackPanel(const NarrowPlan& plan, const DenseProduct& dense, int64_t
   rules.columns = vectors * rules.vector_columns;
   rules.step_cost = vectors * plan::NarrowStepCost(rules.depth);
   rules.wide_group_cost = vectors * plan::kWideGroupCost;
-  return pack::PackNarrowPanel(
-      rules, dense.panels.As<int8_t>() + plan.layout.PanelOffset(0, panel), plan.layout.inputs, {});
+  return pack::PackNarrowPanel(rules, dense.panels.As<int8_t>() + plan.layout.PanelOffset(0, panel),
+                               plan.layout.inputs, {});
 }
 
 // What packing some of the panels shows.

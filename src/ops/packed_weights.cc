@@ -203,8 +203,8 @@ std::string PackedWeights::Describe() const noexcept {
                              "%" PRId64 " x %" PRId64 " s8 weights, %" PRId64 " group(s), isa %s, ",
                              layout.inputs, layout.outputs, layout.products, IsaName(layout.isa));
   const auto add = [&](const char* format, auto... values) {
-    length += std::snprintf(text + length, sizeof(text) - static_cast<size_t>(length), format,
-                            values...);
+    length +=
+        std::snprintf(text + length, sizeof(text) - static_cast<size_t>(length), format, values...);
   };
   if (layout.isa == Isa::kScalar) {
     add("plain");
@@ -218,8 +218,7 @@ std::string PackedWeights::Describe() const noexcept {
         layout.depth * layout.group_size, 100.0 * static_cast<double>(shares.split) / groups,
         100.0 * static_cast<double>(shares.wide_groups) / groups);
   } else if (layout.summation == Summation::kSaturating) {
-    add(", %d k summed in 16 bits with saturation",
-        kernels::kSaturatingGroups * layout.group_size);
+    add(", %d k summed in 16 bits with saturation", kernels::kSaturatingGroups * layout.group_size);
   } else if (matrix_->accumulation == Accumulation::kSaturating16 && layout.isa != Isa::kScalar) {
     add(", summed in 32 bits, as the ISA does so faster than with saturation in 16");
   }

@@ -23,8 +23,8 @@ constexpr int kSplitFraction = 4;
 struct Group {
   int32_t offset = 0;
   int8_t weights[kMostColumns * kGroupSize] = {};
-  // By column and half of the group, the sum of weights > 0 and of those < 0: what products can sum to,
-  // divided by the largest activation.
+  // By column and half of the group, the sum of weights > 0 and of those < 0: what products can sum
+  // to, divided by the largest activation.
   int16_t positive[kMostSums] = {};
   int16_t negative[kMostSums] = {};
 };
@@ -168,8 +168,8 @@ class Schedule {
   std::vector<size_t> places_;
 };
 
-// Adds a section to a panel: its header, its moves, room for the moves up to a whole vector, and then
-// weights one by one.
+// Adds a section to a panel: its header, its moves, room for the moves up to a whole vector, and
+// then weights one by one.
 class SectionWriter {
  public:
   // `vector_bytes` of columns x 4 s8; `weight_bytes` of a group.
@@ -201,8 +201,8 @@ class SectionWriter {
   std::byte* weights_;
 };
 
-// The panel's groups. The last one, if k does not fill it, is moved back to lie within the row; what
-// it then shares with the one before it is 0 in it.
+// The panel's groups. The last one, if k does not fill it, is moved back to lie within the row;
+// what it then shares with the one before it is 0 in it.
 std::vector<Group> MakeGroups(const NarrowRules& rules, const int8_t* from, int64_t inputs) {
   std::vector<Group> groups(static_cast<size_t>(base::CeilDiv<int64_t>(inputs, kGroupSize)));
   const size_t bytes = static_cast<size_t>(rules.columns * kGroupSize);

@@ -1,6 +1,6 @@
-// Panels whose products are summed in 16 bits: vpmaddubsw, the fast multiply-add of machines without
-// VNNI, saturates, and so does any sum of 16 bits that grows too long. Here groups of k are brought
-// together so that no sum can, whatever the activations are: the weights alone decide. See
+// Panels whose products are summed in 16 bits: vpmaddubsw, the fast multiply-add of machines
+// without VNNI, saturates, and so does any sum of 16 bits that grows too long. Here groups of k are
+// brought together so that no sum can, whatever the activations are: the weights alone decide. See
 // kernels/gemm_kernel.h for the sections of such a panel.
 #ifndef QFORGE_PACK_NARROW_PANELS_H_
 #define QFORGE_PACK_NARROW_PANELS_H_
@@ -50,12 +50,12 @@ struct NarrowPanel {
   NarrowShares shares;
 };
 
-// `groups` holds for each 4 k and each column their 4 weights, with zeros beyond `inputs`, which is at
-// least 4. Throws std::bad_alloc.
+// `groups` holds for each 4 k and each column their 4 weights, with zeros beyond `inputs`, which is
+// at least 4. Throws std::bad_alloc.
 //
 // Steps are filled greedily. A group that leaves no room for any of the next ones gets the one that
-// fits best, without the excess of its weights, which become a group of their own; it is worth it if
-// few of them are. A panel that is cheaper without steps has wide groups only.
+// fits best, without the excess of its weights, which become a group of their own; it is worth it
+// if few of them are. A panel that is cheaper without steps has wide groups only.
 NarrowPanel PackNarrowPanel(const NarrowRules& rules, const int8_t* groups, int64_t inputs,
                             const std::vector<WideGroup>& wide_groups);
 

@@ -23,7 +23,7 @@ struct PackedMatrix {
   std::vector<int32_t> sums;         // sum_k B
   // sum_k |B - zero_point|; empty: found from `weights`, which kNarrow does not allow.
   std::vector<int64_t> magnitudes;
-  NarrowShares shares;  // kNarrow
+  NarrowShares shares;                               // kNarrow
   Accumulation accumulation = Accumulation::kExact;  // as was asked for
   int32_t activation_maximum = 255;
 };

@@ -19,7 +19,8 @@ PanelLayout MakePanelLayout(Isa isa, kernels::Summation summation, int64_t input
   layout.vector_columns = kernels::VectorColumns(isa);
   layout.k_groups = base::CeilDiv<int64_t>(inputs, layout.group_size);
   const int64_t all_vectors = base::CeilDiv<int64_t>(outputs, layout.vector_columns);
-  layout.vectors = static_cast<int>(std::clamp<int64_t>(all_vectors, 1, kernels::MaxVectors(isa, summation, depth)));
+  layout.vectors = static_cast<int>(
+      std::clamp<int64_t>(all_vectors, 1, kernels::MaxVectors(isa, summation, depth)));
   layout.panels = base::CeilDiv<int64_t>(all_vectors, layout.vectors);
   layout.tail_vectors =
       static_cast<int>(layout.panels == 0 ? 0 : all_vectors - (layout.panels - 1) * layout.vectors);

@@ -44,8 +44,8 @@ struct PanelLayout {
 };
 
 // `isa` is not kScalar; sizes are >= 0 and so small that bytes() does not overflow: with
-// CheckedMultiply, (K + 4) * (N + 64) * G must fit. Where panels have sections, whose sizes depend on
-// the weights, panels are as they are before that.
+// CheckedMultiply, (K + 4) * (N + 64) * G must fit. Where panels have sections, whose sizes depend
+// on the weights, panels are as they are before that.
 PanelLayout MakePanelLayout(Isa isa, kernels::Summation summation, int64_t inputs, int64_t outputs,
                             int64_t products, int depth = 0);
 

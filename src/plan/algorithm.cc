@@ -11,7 +11,8 @@ Algorithm Int8Algorithm(Isa isa, kernels::Summation summation) {
     case Summation::kDot:
       return {"u8 x s8 dot product", "vpdpbusd sums four products in 32 bits: exact"};
     case Summation::kNarrow:
-      return {"sums of 16 bits", "vpmaddubsw on weights arranged so that no sum can overflow: exact"};
+      return {"sums of 16 bits",
+              "vpmaddubsw on weights arranged so that no sum can overflow: exact"};
     case Summation::kSaturating:
       return {"saturating sums of 16 bits", "asked for by name: vpmaddubsw and vpaddsw"};
     default:

@@ -6,9 +6,9 @@
 
 namespace qforge::plan {
 
-// Costs are for one row of A by one vector of columns. Two bounds are added, because which of them is
-// reached first differs among machines: multiplications, of which a core starts two in a cycle, and
-// vector operations in all, of which it starts three or four.
+// Costs are for one row of A by one vector of columns. Two bounds are added, because which of them
+// is reached first differs among machines: multiplications, of which a core starts two in a cycle,
+// and vector operations in all, of which it starts three or four.
 constexpr double VectorCost(int multiplications, int operations) {
   return multiplications / 2.0 + operations / 3.0;
 }
