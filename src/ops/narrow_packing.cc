@@ -17,8 +17,10 @@ using pack::NarrowRules;
 using pack::NarrowShares;
 using pack::PanelLayout;
 
-// Panels that are packed with each depth, to choose one.
+// Panels, and the inputs of each, that are packed with each depth, to choose one. Deep weights that
+// are not worth it would take long to show that to the end.
 constexpr int64_t kSampledPanels = 4;
+constexpr int64_t kSampledInputs = 4096;
 
 // One product, in groups of 4 k.
 struct DenseProduct {
@@ -110,12 +112,13 @@ Result<bool> PackNarrow(Isa isa, const std::vector<pack::WeightsSource>& sources
   NarrowPlan plan;
   double least_cost = plan::kWidenedGroupCost;
   for (int depth : plan::kNarrowDepths) {
-    const NarrowPlan tried = MakePlan(isa, inputs, outputs, products, activation_maximum, depth);
-    const Result<NarrowShares> shares = Sample(tried, sources[0]);
+    const NarrowPlan sampled = MakePlan(isa, std::min(inputs, kSampledInputs), outputs, products,
+                                        activation_maximum, depth);
+    const Result<NarrowShares> shares = Sample(sampled, sources[0]);
     if (!shares.ok()) return shares.status();
     if (CostPerGroup(*shares) >= least_cost) continue;
     least_cost = CostPerGroup(*shares);
-    plan = tried;
+    plan = MakePlan(isa, inputs, outputs, products, activation_maximum, depth);
   }
   if (plan.rules.depth == 0) return false;
 
