@@ -4,12 +4,11 @@
 #include <cstring>
 
 #include "base/arithmetic.h"
-#include "kernels/gemm_kernel.h"
+#include "pack/section_writer.h"
 
 namespace qforge::pack {
 namespace {
 
-constexpr int kGroupSize = 4;
 constexpr int kMostColumns = 32;
 // Sums of 16 bits: two for each column.
 constexpr int kMostSums = 2 * kMostColumns;
@@ -168,39 +167,6 @@ class Schedule {
   std::vector<size_t> places_;
 };
 
-// Adds a section to a panel: its header, its moves, room for the moves up to a whole vector, and
-// then weights one by one.
-class SectionWriter {
- public:
-  // `vector_bytes` of columns x 4 s8; `weight_bytes` of a group.
-  SectionWriter(int64_t count, int64_t groups, int64_t vector_bytes, int64_t weight_bytes,
-                std::vector<std::byte>* out)
-      : bytes_(weight_bytes) {
-    kernels::SectionHeader header;
-    header.count = count;
-    header.weights_from = base::AlignUp<int64_t>(
-        int64_t{sizeof(header)} + groups * int64_t{sizeof(int32_t)}, vector_bytes);
-    const size_t begin = out->size();
-    out->resize(begin + static_cast<size_t>(header.weights_from + groups * weight_bytes));
-    std::memcpy(out->data() + begin, &header, sizeof(header));
-    moves_ = out->data() + begin + sizeof(header);
-    weights_ = out->data() + begin + header.weights_from;
-  }
-
-  void Add(int64_t move, const void* weights) {
-    const int32_t value = static_cast<int32_t>(move);
-    std::memcpy(moves_, &value, sizeof(value));
-    moves_ += sizeof(value);
-    if (weights != nullptr) std::memcpy(weights_, weights, static_cast<size_t>(bytes_));
-    weights_ += bytes_;
-  }
-
- private:
-  const int64_t bytes_;
-  std::byte* moves_;
-  std::byte* weights_;
-};
-
 // The panel's groups. The last one, if k does not fill it, is moved back to lie within the row;
 // what it then shares with the one before it is 0 in it.
 std::vector<Group> MakeGroups(const NarrowRules& rules, const int8_t* from, int64_t inputs) {
@@ -224,7 +190,20 @@ std::vector<Group> MakeGroups(const NarrowRules& rules, const int8_t* from, int6
   return groups;
 }
 
-// s8 as the s16 of a wide group: in its order of k.
+bool FitsInBytes(const WideGroup& group) {
+  return std::all_of(group.weights.begin(), group.weights.end(),
+                     [](int16_t weight) { return weight >= -128 && weight <= 127; });
+}
+
+Group AsGroup(const WideGroup& wide) {
+  Group group;
+  group.offset = wide.offset;
+  std::transform(wide.weights.begin(), wide.weights.end(), group.weights,
+                 [](int16_t weight) { return static_cast<int8_t>(weight); });
+  FindSums(&group);
+  return group;
+}
+
 void AddWide(const NarrowRules& rules, const std::vector<Group>& groups,
              std::vector<WideGroup>* wide) {
   for (const Group& group : groups) {
@@ -236,31 +215,21 @@ void AddWide(const NarrowRules& rules, const std::vector<Group>& groups,
 
 }  // namespace
 
-void PackWideSection(int columns, int vector_columns, int64_t position,
-                     const std::vector<WideGroup>& wide_groups, std::vector<std::byte>* out) {
-  const int64_t count = static_cast<int64_t>(wide_groups.size());
-  SectionWriter writer(count, count, vector_columns * kGroupSize, 2 * columns * kGroupSize, out);
-  std::vector<int16_t> ordered(static_cast<size_t>(columns * kGroupSize));
-  for (const WideGroup& group : wide_groups) {
-    for (int column = 0; column < columns; ++column) {
-      for (int k = 0; k < kGroupSize; ++k) {
-        const int vector = column / vector_columns * 2 + k % 2;
-        const int place = vector * 2 * vector_columns + 2 * (column % vector_columns) + k / 2;
-        ordered[static_cast<size_t>(place)] =
-            group.weights[static_cast<size_t>(column * kGroupSize + k)];
-      }
-    }
-    writer.Add(group.offset - position, ordered.data());
-    position = group.offset;
-  }
-}
-
 NarrowPanel PackNarrowPanel(const NarrowRules& rules, const int8_t* groups, int64_t inputs,
-                            const std::vector<WideGroup>& wide_groups) {
+                            const std::vector<WideGroup>& outliers) {
   NarrowPanel panel;
   std::vector<Group> all = MakeGroups(rules, groups, inputs);
   const int64_t vectors = rules.columns / rules.vector_columns;
   panel.shares.groups = vectors * static_cast<int64_t>(all.size());
+  std::vector<WideGroup> wide;
+  for (const WideGroup& group : outliers) {
+    if (FitsInBytes(group)) {
+      all.push_back(AsGroup(group));
+      panel.shares.split += vectors;
+    } else {
+      wide.push_back(group);
+    }
+  }
   const Schedule schedule(rules, all);
   const double narrow_cost = static_cast<double>(schedule.steps()) * rules.step_cost;
   const double wide_cost = static_cast<double>(all.size()) * rules.wide_group_cost;
@@ -270,7 +239,6 @@ NarrowPanel PackNarrowPanel(const NarrowRules& rules, const int8_t* groups, int6
   SectionWriter writer(steps, steps * rules.depth, rules.vector_columns * kGroupSize,
                        rules.columns * kGroupSize, &panel.bytes);
   int64_t position = 0;
-  std::vector<WideGroup> wide = wide_groups;
   if (narrow) {
     for (size_t place = 0; place < schedule.places(); ++place) {
       const Group* group = schedule.At(place);
@@ -278,7 +246,7 @@ NarrowPanel PackNarrowPanel(const NarrowRules& rules, const int8_t* groups, int6
       writer.Add(offset - position, group == nullptr ? nullptr : group->weights);
       position = offset;
     }
-    panel.shares.split = vectors * schedule.split();
+    panel.shares.split += vectors * schedule.split();
   } else {
     AddWide(rules, all, &wide);
   }
