@@ -26,15 +26,20 @@ struct DenseProduct {
   std::vector<int64_t> sums;
 };
 
-Result<DenseProduct> PackDense(const PanelLayout& layout, const pack::WeightsSource& source) {
+Result<DenseProduct> Allocate(const PanelLayout& layout) {
   DenseProduct dense;
   Result<base::AlignedBuffer> buffer =
       base::AlignedBuffer::Allocate(static_cast<size_t>(layout.product_bytes), "weights");
   if (!buffer.ok()) return buffer.status();
   dense.panels = std::move(buffer).value();
   dense.sums.assign(static_cast<size_t>(layout.outputs), 0);
-  pack::PackPanels(layout, source, 0, layout.panels, dense.panels.As<int8_t>(), dense.sums.data());
   return dense;
+}
+
+void PackDense(const PanelLayout& layout, const pack::WeightsSource& source, int64_t panel_begin,
+               int64_t panel_end, DenseProduct* dense) {
+  pack::PackPanels(layout, source, panel_begin, panel_end, dense->panels.As<int8_t>(),
+                   dense->sums.data());
 }
 
 // How a matrix is packed: the layout before there are sections, and what holds for all panels.
@@ -77,12 +82,13 @@ NarrowPanel PackPanel(const PackingRequest& request, const NarrowPlan& plan, int
 
 // What packing some of the panels shows.
 Result<NarrowShares> Sample(const PackingRequest& request, const NarrowPlan& plan) {
-  Result<DenseProduct> dense = PackDense(plan.layout, request.sources[0]);
+  Result<DenseProduct> dense = Allocate(plan.layout);
   if (!dense.ok()) return dense.status();
   NarrowShares shares;
   const int64_t samples = std::min(kSampledPanels, plan.layout.panels);
   for (int64_t i = 0; i < samples; ++i) {
     const int64_t panel = i * plan.layout.panels / samples;
+    PackDense(plan.layout, request.sources[0], panel, panel + 1, &*dense);
     shares.Add(PackPanel(request, plan, 0, panel, &*dense).shares);
   }
   return shares;
@@ -96,19 +102,24 @@ double CostPerGroup(const NarrowShares& shares) {
 // sum_k |B - zero_point| of each column.
 void FindMagnitudes(const PanelLayout& layout, const DenseProduct& dense,
                     const int32_t* zero_points, int64_t* magnitudes) {
-  for (int64_t j = 0; j < layout.outputs; ++j) {
-    const int32_t zero_point = zero_points == nullptr ? 0 : zero_points[j];
-    const int64_t panel = j / layout.panel_columns();
-    const int64_t group_bytes =
-        int64_t{layout.VectorsOf(panel)} * layout.vector_columns * layout.group_size;
-    const int8_t* weights = dense.panels.As<int8_t>() + layout.PanelOffset(0, panel) +
-                            j % layout.panel_columns() * layout.group_size;
-    int64_t sum = 0;
-    for (int64_t k = 0; k < layout.inputs; ++k) {
-      const int64_t at = k / layout.group_size * group_bytes + k % layout.group_size;
-      sum += std::abs(weights[at] - zero_point);
+  std::fill_n(magnitudes, layout.outputs, 0);
+  for (int64_t panel = 0; panel < layout.panels; ++panel) {
+    const int64_t begin = panel * layout.panel_columns();
+    const int64_t width = int64_t{layout.VectorsOf(panel)} * layout.vector_columns;
+    const int64_t columns = std::min(width, layout.outputs - begin);
+    const int8_t* weights = dense.panels.As<int8_t>() + layout.PanelOffset(0, panel);
+    for (int64_t k = 0; k < layout.inputs; k += layout.group_size) {
+      const int64_t there = std::min<int64_t>(layout.group_size, layout.inputs - k);
+      for (int64_t j = 0; j < columns; ++j) {
+        const int32_t zero_point = zero_points == nullptr ? 0 : zero_points[begin + j];
+        int32_t sum = 0;
+        for (int64_t i = 0; i < there; ++i) {
+          sum += std::abs(weights[j * layout.group_size + i] - zero_point);
+        }
+        magnitudes[begin + j] += sum;
+      }
+      weights += width * layout.group_size;
     }
-    magnitudes[j] = sum;
   }
 }
 
@@ -138,9 +149,10 @@ Result<bool> PackNarrow(const PackingRequest& request, pack::PackedMatrix* matri
   NarrowShares shares;
   size_t most_bytes = 0;
   for (int64_t product = 0; product < request.products(); ++product) {
-    Result<DenseProduct> dense =
-        PackDense(chosen.layout, request.sources[static_cast<size_t>(product)]);
+    Result<DenseProduct> dense = Allocate(chosen.layout);
     if (!dense.ok()) return dense.status();
+    PackDense(chosen.layout, request.sources[static_cast<size_t>(product)], 0, chosen.layout.panels,
+              &*dense);
     const int64_t column = product * request.outputs;
     FindMagnitudes(chosen.layout, *dense,
                    matrix->zero_points.empty() ? nullptr : matrix->zero_points.data() + column,
