@@ -108,10 +108,8 @@ void Generator::Generate() {
 
   Label panel, tile;
   e_.L(panel);
-  // panel_end_ = min(panel_ + panel_bytes, tiles_end)
   e_.mov(scratch_, Argument(offsetof(SparseArguments, tiles_end)));
-  e_.mov(panel_end_, panel_);
-  e_.add(panel_end_, Argument(offsetof(SparseArguments, panel_bytes)));
+  e_.lea(panel_end_, e_.ptr[panel_ + kSparsePanelTiles * static_cast<int>(sizeof(SparseTile))]);
   e_.cmp(panel_end_, scratch_);
   e_.cmova(panel_end_, scratch_);
 

@@ -28,19 +28,32 @@ Result<const jit::Kernel*> GetSparseKernel(const SparseKernel& kernel) noexcept 
   return jit::FindOrEmit(kernel.Name(), [&] { return EmitSparseKernel(kernel); });
 }
 
-void AddSparseRow(const uint8_t* row, const SparseQuad* quads, const int32_t* columns,
-                  int64_t count, int32_t* output) noexcept {
-  for (int64_t q = 0; q < count; ++q) {
-    const SparseQuad& quad = quads[q];
-    // Each sum is exact; what it is added to may wrap, and comes last, since the next quad may be
-    // of the same column and wait for it.
-    int32_t sum = 0;
-    for (int i = 0; i < 4; ++i) {
-      const uint32_t slot = uint32_t{quad.offsets[i]} >> 3;
-      sum += row[slot] * quad.weights[i];
-    }
-    int32_t& total = output[columns[q]];
+void AddSparseRow(const SparseRow& row, const uint8_t* input, int32_t* output,
+                  const int32_t* next_output) noexcept {
+  const int32_t* column = row.columns;
+  const SparseEntry* entry = row.entries;
+  const auto product = [&](int i) { return input[entry[i].slot] * entry[i].weight; };
+  const auto add = [&](int32_t sum) {
+    __builtin_prefetch(next_output + *column, /*rw=*/1);
+    int32_t& total = output[*column];
     total = static_cast<int32_t>(static_cast<uint32_t>(total) + static_cast<uint32_t>(sum));
+  };
+  for (const SparseRun* run = row.runs; run != row.runs_end; ++run) {
+    const int32_t* const columns_end = column + run->columns;
+    if (run->entries == 1) {  // most runs are, where there is little else to do
+      for (; column != columns_end; ++column, ++entry) add(product(0));
+      continue;
+    }
+    const int32_t fours = run->entries / 4;
+    const int32_t rest = run->entries % 4;
+    for (; column != columns_end; ++column) {
+      int32_t sum = 0;
+      for (int32_t i = 0; i < fours; ++i, entry += 4) {
+        sum += (product(0) + product(1)) + (product(2) + product(3));
+      }
+      for (int32_t i = 0; i < rest; ++i, ++entry) sum += product(0);
+      add(sum);
+    }
   }
 }
 

@@ -24,6 +24,10 @@
 namespace qforge::kernels {
 
 constexpr int kSparseTileColumns = 16;
+// So many tiles are summed before any is stored, so that rows of C are written in pieces of some
+// cache lines. 8 were best: with 4, lines whose addresses differ by a power of two drive each other
+// out; with 16, sums leave the first-level cache.
+constexpr int kSparsePanelTiles = 8;
 // A block of 64 rows takes 256 KiB: a part of the second-level cache.
 constexpr int kSparsePartInputs = 4096;
 // Rows of A are transposed 16 x 16 values at a time.
@@ -66,12 +70,11 @@ struct SparseArguments {
   const SparseQuad* quads;  // of the tiles
   const SparseTile* tiles;  // at least one
   const SparseTile* tiles_end;
-  int64_t panel_bytes;    // of so many tiles, at least one, sums are made before any is stored
   int64_t row_count;      // of C: 1 to `rows`
   int32_t* output;        // first row and column of C
   int64_t output_stride;  // bytes
   int64_t outputs;        // N
-  int32_t* sums;          // room for a panel: kSparseTileColumns x rows for each tile
+  int32_t* sums;          // room for kSparsePanelTiles x kSparseTileColumns x rows
 };
 
 // Writes, or adds modulo 2^32 to, the columns below N of the tiles in row_count rows, and no other
@@ -84,11 +87,34 @@ Result<jit::CodeBytes> EmitSparseKernel(const SparseKernel& kernel) noexcept;
 // The published kernel, emitted at the first request.
 Result<const jit::Kernel*> GetSparseKernel(const SparseKernel& kernel) noexcept;
 
-// One row, which is not transposed: output[columns[q]] += the sum of quad q, for each of `count`
-// quads, from the part's slots at `row`. Plain C++: an entry is the load of one byte from anywhere,
-// and vectors have nothing to add to that.
-void AddSparseRow(const uint8_t* row, const SparseQuad* quads, const int32_t* columns,
-                  int64_t count, int32_t* output) noexcept;
+// The other way, for few rows or few entries: a row of A as it is. Columns of a part stand in
+// chunks of kSparseChunkColumns, and in a chunk by their number of entries, so that the loop over a
+// column's entries mostly ends when it did before.
+constexpr int kSparseChunkColumns = 256;
+
+struct SparseEntry {
+  uint16_t slot;
+  int8_t weight;
+};
+
+// So many columns of so many entries each.
+struct SparseRun {
+  int32_t columns;
+  int32_t entries;  // at least 1
+};
+
+struct SparseRow {
+  const SparseRun* runs;
+  const SparseRun* runs_end;
+  const int32_t* columns;      // of the runs, one after the other
+  const SparseEntry* entries;  // of the columns, likewise
+};
+
+// output[column] += the column's sum, modulo 2^32, from the part's slots at `input`; fetches the
+// same columns of `next_output`, any address, into the cache. Plain C++: an entry is the load of
+// one byte from anywhere, to which vectors have nothing to add.
+void AddSparseRow(const SparseRow& row, const uint8_t* input, int32_t* output,
+                  const int32_t* next_output) noexcept;
 
 }  // namespace qforge::kernels
 

@@ -30,10 +30,15 @@ using kernels::SparseFunction;
 using pack::SparsePart;
 using plan::Range;
 
-static const int64_t kPanelTiles = getenv("PT") ? atoi(getenv("PT")) : 8;
 // Rows of a block: 16, 32, 64.
 constexpr int kBlockSizes = 3;
 constexpr int BlockSize(int index) { return 16 << index; }
+constexpr int BlockIndex(int block_rows) { return block_rows / 32; }
+
+// So many rows are filled with zeros, and then each part of K is added to them.
+constexpr int64_t kRowsAtOnce = 16;
+
+constexpr int64_t kPanelColumns = kernels::kSparsePanelTiles * kernels::kSparseTileColumns;
 
 // What the portable path reads, a copy of the caller's.
 struct PlainColumns {
@@ -52,6 +57,42 @@ PlainColumns Copy(const SparseWeights& weights) {
   return copy;
 }
 
+plan::SparseShape ShapeOf(const pack::SparseForm& form, Isa isa, bool accumulate) {
+  plan::SparseShape shape;
+  shape.isa = isa;
+  shape.inputs = form.inputs;
+  shape.outputs = form.outputs;
+  shape.has_all_tiles = form.has_all_tiles;
+  shape.accumulates = accumulate;
+  for (const SparsePart& part : form.parts) {
+    shape.strips += static_cast<int64_t>(part.strips.size());
+    shape.tiles += static_cast<int64_t>(part.tiles.size());
+    shape.quads += static_cast<int64_t>(part.quads.size());
+    shape.columns += static_cast<int64_t>(part.run_columns.size());
+    shape.entries += static_cast<int64_t>(part.run_entries.size());
+    shape.contiguous = shape.contiguous && part.contiguous;
+  }
+  return shape;
+}
+
+void FillZeros(const MatrixView<int32_t>& output, Range columns) {
+  for (int64_t i = 0; i < output.rows; ++i) {
+    std::memset(output.data + i * output.stride + columns.begin, 0,
+                static_cast<size_t>(columns.end - columns.begin) * sizeof(int32_t));
+  }
+}
+
+// The tiles of the part that lie in `columns`.
+Range TilesIn(const SparsePart& part, Range columns) {
+  const auto first_at = [&](int64_t column) {
+    return std::lower_bound(
+               part.tiles.begin(), part.tiles.end(), column,
+               [](const kernels::SparseTile& tile, int64_t value) { return tile.column < value; }) -
+           part.tiles.begin();
+  };
+  return {first_at(columns.begin), first_at(columns.end)};
+}
+
 }  // namespace
 
 struct SparseLinear::State {
@@ -64,12 +105,14 @@ struct SparseLinear::State {
   std::string Describe() const;
 
   Status Run(const MatrixView<const uint8_t>& input, const MatrixView<int32_t>& output) const;
-  // A part of C, whose columns begin and end at multiples of 16 or at N.
+  // A part of C, whose columns are whole chunks.
   void RunPart(const MatrixView<const uint8_t>& input, const MatrixView<int32_t>& output,
                Range rows, Range columns, std::byte* scratch) const;
-  void RunBlock(const uint8_t* input, int64_t input_stride, int64_t rows, int block_index,
-                const MatrixView<int32_t>& output, Range columns, std::byte* scratch) const;
-  void RunRow(const uint8_t* input, Range columns, int32_t* output, std::byte* scratch) const;
+  // The same for at most `block_rows` rows as a block, or for a few one by one.
+  void RunBlock(const MatrixView<const uint8_t>& input, const MatrixView<int32_t>& output,
+                int block_rows, Range columns, std::byte* scratch) const;
+  void RunRows(const MatrixView<const uint8_t>& input, const MatrixView<int32_t>& output,
+               Range columns, std::byte* scratch) const;
 
   Context context;
   Isa isa = Isa::kScalar;
@@ -123,7 +166,7 @@ int64_t SparseLinear::State::TaskBytes() const {
   size_t strips = 0;
   for (const SparsePart& part : form.parts) strips = std::max(strips, part.strips.size());
   return (static_cast<int64_t>(strips) * kernels::kSparseStripInputs +
-          kPanelTiles * kernels::kSparseTileColumns * int64_t{sizeof(int32_t)}) *
+          kPanelColumns * int64_t{sizeof(int32_t)}) *
          rows;
 }
 
@@ -141,8 +184,7 @@ Result<SparseLinear> SparseLinear::Create(const Context& context, const SparseWe
       state->plain = Copy(weights);
     } else {
       state->form = pack::MakeSparseForm(weights, state->isa);
-      state->shape = {state->isa,           state->inputs,       state->outputs,
-                      state->form.strips(), state->form.tiles(), state->form.quads()};
+      state->shape = ShapeOf(state->form, state->isa, options.accumulate);
       QFORGE_RETURN_IF_ERROR(state->ResolveKernels());
       if (plan::KeepsDense(state->shape)) {
         QFORGE_RETURN_IF_ERROR(state->MakeDenseCopy(weights));
@@ -182,6 +224,10 @@ Status SparseLinear::State::Run(const MatrixView<const uint8_t>& input,
     });
     return Status();
   }
+  if (form.parts.empty()) {
+    if (!accumulate) FillZeros(output, {0, outputs});
+    return Status();
+  }
   if (dense && plan::PrefersDense(shape, rows)) {
     return dense->Run(InputMatrix(input), InputQuantization(), OutputMatrix(output));
   }
@@ -192,7 +238,7 @@ Status SparseLinear::State::Run(const MatrixView<const uint8_t>& input,
     RunPart(
         input, output,
         plan::PartOf(rows, kernels::SparseMostRows(isa), grid.row_parts, task / grid.panel_parts),
-        plan::PartOf(outputs, kernels::kSparseTileColumns, grid.panel_parts,
+        plan::PartOf(outputs, kernels::kSparseChunkColumns, grid.panel_parts,
                      task % grid.panel_parts),
         workspace.data() + task * TaskBytes());
   });
@@ -205,92 +251,64 @@ void SparseLinear::State::RunPart(const MatrixView<const uint8_t>& input,
   if (columns.begin == columns.end) return;
   int64_t row = rows.begin;
   while (row < rows.end) {
-    const uint8_t* a = input.data + row * input.stride;
-    const int64_t left = rows.end - row;
-    const int block = plan::NextBlockRows(shape, left);
+    const int block = plan::NextBlockRows(shape, rows.end - row);
+    const int64_t count = std::min<int64_t>(rows.end - row, block == 0 ? kRowsAtOnce : block);
+    const MatrixView<const uint8_t> a(input.data + row * input.stride, count, inputs, input.stride);
+    const MatrixView<int32_t> c(output.data + row * output.stride, count, outputs, output.stride);
     if (block == 0) {
-      for (; row < rows.end; ++row) {
-        RunRow(input.data + row * input.stride, columns, output.data + row * output.stride,
-               scratch);
-      }
-      return;
+      RunRows(a, c, columns, scratch);
+    } else {
+      RunBlock(a, c, block, columns, scratch);
     }
-    const int64_t count = std::min<int64_t>(left, block);
-    int index = 0;
-    while (BlockSize(index) < block) ++index;
-    RunBlock(a, input.stride, count, index,
-             {output.data + row * output.stride, count, outputs, output.stride}, columns, scratch);
     row += count;
   }
 }
 
-namespace {
-
-void FillZeros(const MatrixView<int32_t>& output, Range columns) {
-  for (int64_t i = 0; i < output.rows; ++i) {
-    std::memset(output.data + i * output.stride + columns.begin, 0,
-                static_cast<size_t>(columns.end - columns.begin) * sizeof(int32_t));
-  }
-}
-
-// The tiles of the part that lie in `columns`.
-Range TilesIn(const SparsePart& part, Range columns) {
-  const auto first_at = [&](int64_t column) {
-    return std::lower_bound(
-               part.tiles.begin(), part.tiles.end(), column,
-               [](const kernels::SparseTile& tile, int64_t value) { return tile.column < value; }) -
-           part.tiles.begin();
-  };
-  return {first_at(columns.begin), first_at(columns.end)};
-}
-
-}  // namespace
-
-void SparseLinear::State::RunBlock(const uint8_t* input, int64_t input_stride, int64_t rows,
-                                   int block_index, const MatrixView<int32_t>& output,
-                                   Range columns, std::byte* scratch) const {
-  const int block_rows = BlockSize(block_index);
+void SparseLinear::State::RunBlock(const MatrixView<const uint8_t>& input,
+                                   const MatrixView<int32_t>& output, int block_rows, Range columns,
+                                   std::byte* scratch) const {
+  const int index = BlockIndex(block_rows);
   bool overwrites = !accumulate && form.has_all_tiles;
   if (!accumulate && !overwrites) FillZeros(output, columns);
   SparseArguments arguments;
   arguments.sums = reinterpret_cast<int32_t*>(scratch);
-  uint8_t* block = reinterpret_cast<uint8_t*>(
-      arguments.sums + kPanelTiles * kernels::kSparseTileColumns * block_rows);
-  arguments.panel_bytes = kPanelTiles * int64_t{sizeof(kernels::SparseTile)};
+  uint8_t* block = reinterpret_cast<uint8_t*>(arguments.sums + kPanelColumns * block_rows);
   arguments.block = block;
-  arguments.row_count = rows;
+  arguments.row_count = output.rows;
   arguments.output = output.data;
   arguments.output_stride = output.stride * int64_t{sizeof(int32_t)};
   arguments.outputs = outputs;
   for (const SparsePart& part : form.parts) {
     const Range tiles = TilesIn(part, columns);
     if (tiles.begin < tiles.end) {
-      pack::TransposeRows(input, input_stride, rows, inputs, part, block_rows, block);
+      pack::TransposeRows(input, part, block_rows, block);
       arguments.tiles = part.tiles.data() + tiles.begin;
       arguments.tiles_end = part.tiles.data() + tiles.end;
       arguments.quads = part.quads.data() + part.first_quads[static_cast<size_t>(tiles.begin)];
-      (overwrites ? overwriting : adding)[block_index](&arguments);
+      (overwrites ? overwriting : adding)[index](&arguments);
     }
     overwrites = false;
   }
 }
 
-void SparseLinear::State::RunRow(const uint8_t* input, Range columns, int32_t* output,
-                                 std::byte* scratch) const {
-  if (!accumulate) FillZeros({output, 1, outputs}, columns);
+void SparseLinear::State::RunRows(const MatrixView<const uint8_t>& input,
+                                  const MatrixView<int32_t>& output, Range columns,
+                                  std::byte* scratch) const {
+  if (!accumulate) FillZeros(output, columns);
   for (const SparsePart& part : form.parts) {
-    const Range tiles = TilesIn(part, columns);
-    const int64_t begin = part.first_quads[static_cast<size_t>(tiles.begin)];
-    const int64_t end = part.first_quads[static_cast<size_t>(tiles.end)];
-    if (begin == end) continue;
-    const uint8_t* row = input + part.strips.front();
-    if (!part.contiguous) {
-      uint8_t* gathered = reinterpret_cast<uint8_t*>(scratch);
-      pack::GatherRow(input, inputs, part, gathered);
-      row = gathered;
+    const kernels::SparseRow entries = part.Row(columns.begin, columns.end);
+    if (entries.runs == entries.runs_end) continue;
+    for (int64_t i = 0; i < input.rows; ++i) {
+      const uint8_t* a = input.data + i * input.stride;
+      const uint8_t* slots = a + part.strips.front();
+      if (!part.contiguous) {
+        uint8_t* gathered = reinterpret_cast<uint8_t*>(scratch);
+        pack::GatherRow(a, inputs, part, gathered);
+        slots = gathered;
+      }
+      int32_t* c = output.data + i * output.stride;
+      kernels::AddSparseRow(entries, slots, c, i + 1 < input.rows ? c + output.stride : c);
     }
-    kernels::AddSparseRow(row, part.quads.data() + begin, part.quad_columns.data() + begin,
-                          end - begin, output);
   }
 }
 

@@ -8,16 +8,14 @@ namespace qforge::pack {
 namespace {
 
 using kernels::SparseQuad;
+using kernels::SparseRun;
 using kernels::SparseTile;
 
 constexpr int kQuad = 4;
 constexpr int kStrip = kernels::kSparseStripInputs;
 constexpr int kTile = kernels::kSparseTileColumns;
 
-struct Entry {
-  uint16_t offset;  // as in a quad
-  int8_t weight;
-};
+using Entry = kernels::SparseEntry;
 
 // Where more than this part of the tiles has an entry, the others are listed, too, and the first
 // part overwrites C; else C is filled with zeros and only added to.
@@ -42,15 +40,14 @@ std::vector<int64_t> ListStrips(const SparseWeights& weights) {
 
 // The entries from `begin` on, filled up with weights of 0, which read a slot that is read anyhow,
 // or slot 0.
-void AddQuad(const std::vector<Entry>& entries, size_t begin, int64_t column, SparsePart* part) {
+SparseQuad MakeQuad(const std::vector<Entry>& entries, size_t begin) {
   SparseQuad quad = {};
   for (size_t i = 0; i < kQuad && begin < entries.size(); ++i) {
     const bool exists = begin + i < entries.size();
-    quad.offsets[i] = entries[exists ? begin + i : begin].offset;
+    quad.offsets[i] = static_cast<uint16_t>(8 * entries[exists ? begin + i : begin].slot);
     quad.weights[i] = exists ? entries[begin + i].weight : int8_t{0};
   }
-  part->quads.push_back(quad);
-  part->quad_columns.push_back(static_cast<int32_t>(column));
+  return quad;
 }
 
 // Puts entries into an order in which each two neighbours may share the half of a quad, with
@@ -58,7 +55,7 @@ void AddQuad(const std::vector<Entry>& entries, size_t begin, int64_t column, Sp
 // largest is matched with the smallest that is left, or with nothing if that does not fit.
 std::vector<Entry> Pair(std::vector<Entry> entries, Isa isa) {
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return a.weight != b.weight ? a.weight < b.weight : a.offset < b.offset;
+    return a.weight != b.weight ? a.weight < b.weight : a.slot < b.slot;
   });
   std::vector<Entry> paired;
   size_t low = 0, high = entries.size();
@@ -70,10 +67,10 @@ std::vector<Entry> Pair(std::vector<Entry> entries, Isa isa) {
       ++low;
       --high;
     } else if (smallest.weight < 0) {  // all are negative, or this is the last
-      paired.insert(paired.end(), {smallest, {smallest.offset, 0}});
+      paired.insert(paired.end(), {smallest, {smallest.slot, 0}});
       ++low;
     } else {
-      paired.insert(paired.end(), {largest, {largest.offset, 0}});
+      paired.insert(paired.end(), {largest, {largest.slot, 0}});
       --high;
     }
   }
@@ -92,10 +89,22 @@ class PartBuilder {
     part.strips = std::move(strips);
     const auto count = static_cast<int64_t>(part.strips.size());
     part.contiguous = part.strips.back() - part.strips.front() == (count - 1) * kStrip;
-    for (int64_t column = 0; column < weights_.outputs; column += kTile) {
-      AddTile(column, all_tiles, &part);
+    constexpr int64_t kChunk = kernels::kSparseChunkColumns;
+    for (int64_t begin = 0; begin < weights_.outputs; begin += kChunk) {
+      const int64_t end = std::min<int64_t>(weights_.outputs, begin + kChunk);
+      std::vector<std::vector<Entry>> columns(static_cast<size_t>(end - begin));
+      for (int64_t j = begin; j < end; ++j) {
+        Collect(j, part, &columns[static_cast<size_t>(j - begin)]);
+      }
+      AddRuns(columns, begin, &part);
+      for (size_t i = 0; i < columns.size(); i += kTile) {
+        const auto first = columns.begin() + static_cast<int64_t>(i);
+        AddTile({first, first + std::min<int64_t>(kTile, columns.end() - first)},
+                begin + static_cast<int64_t>(i), all_tiles, &part);
+      }
     }
     part.first_quads.push_back(static_cast<int64_t>(part.quads.size()));
+    AddChunk(&part);
     return part;
   }
 
@@ -113,11 +122,40 @@ class PartBuilder {
       strip = part.contiguous ? part.strips.begin() + (start - part.strips.front()) / kStrip
                               : std::lower_bound(strip, part.strips.end(), start);
       const int64_t slot = (strip - part.strips.begin()) * kStrip + (k - start);
-      entries->push_back({static_cast<uint16_t>(8 * slot), weights_.values[e]});
+      entries->push_back({static_cast<uint16_t>(slot), weights_.values[e]});
     }
   }
 
-  void AddTile(int64_t first_column, bool all_tiles, SparsePart* part) {
+  static void AddChunk(SparsePart* part) {
+    part->chunks.push_back({static_cast<int64_t>(part->runs.size()),
+                            static_cast<int64_t>(part->run_columns.size()),
+                            static_cast<int64_t>(part->run_entries.size())});
+  }
+
+  // A chunk of columns from `first_column` on.
+  static void AddRuns(const std::vector<std::vector<Entry>>& columns, int64_t first_column,
+                      SparsePart* part) {
+    AddChunk(part);
+    std::vector<size_t> order;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      if (!columns[i].empty()) order.push_back(i);
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return columns[a].size() > columns[b].size(); });
+    size_t entries = 0;
+    for (const size_t i : order) {
+      if (columns[i].size() != entries)
+        part->runs.push_back({0, static_cast<int32_t>(columns[i].size())});
+      entries = columns[i].size();
+      ++part->runs.back().columns;
+      part->run_columns.push_back(static_cast<int32_t>(first_column + static_cast<int64_t>(i)));
+      part->run_entries.insert(part->run_entries.end(), columns[i].begin(), columns[i].end());
+    }
+  }
+
+  // The tile of `given` columns, fewer than 16 at the end of the matrix.
+  void AddTile(const std::vector<std::vector<Entry>>& given, int64_t first_column, bool all_tiles,
+               SparsePart* part) const {
     struct Column {
       int position;
       std::vector<Entry> entries;
@@ -127,10 +165,9 @@ class PartBuilder {
     bool empty = true;
     for (int i = 0; i < kTile; ++i) {
       columns[i].position = i;
-      if (first_column + i >= weights_.outputs) continue;
-      std::vector<Entry>& entries = columns[i].entries;
-      Collect(first_column + i, *part, &entries);
-      if (!any_order) entries = Pair(std::move(entries), isa_);
+      if (static_cast<size_t>(i) >= given.size()) continue;
+      const std::vector<Entry>& entries = given[static_cast<size_t>(i)];
+      columns[i].entries = any_order ? entries : Pair(entries, isa_);
       empty = empty && entries.empty();
     }
     if (empty && !all_tiles) return;
@@ -149,9 +186,7 @@ class PartBuilder {
       tile.pairs[i / 2] = static_cast<uint32_t>(count << 8 | positions);
       for (size_t quad = 0; quad < count; ++quad) {
         for (const Column* column : {&columns[i], &columns[i + 1]}) {
-          // Where the second has fewer, the others add nothing, to a column that exists.
-          const Column* named = quad < quads(*column) ? column : &columns[i];
-          AddQuad(column->entries, quad * kQuad, first_column + named->position, part);
+          part->quads.push_back(MakeQuad(column->entries, quad * kQuad));
         }
       }
     }
@@ -210,30 +245,21 @@ bool MakeDense(const SparseWeights& weights, std::vector<int8_t>* dense) {
   return true;
 }
 
+kernels::SparseRow SparsePart::Row(int64_t begin, int64_t end) const {
+  constexpr int64_t kChunk = kernels::kSparseChunkColumns;
+  const Chunk& first = chunks[static_cast<size_t>(begin / kChunk)];
+  const Chunk& last = chunks[static_cast<size_t>(base::CeilDiv(end, kChunk))];
+  return {runs.data() + first.run, runs.data() + last.run, run_columns.data() + first.column,
+          run_entries.data() + first.entry};
+}
+
 int64_t SparseForm::bytes() const {
   int64_t total = 0;
   for (const SparsePart& part : parts) {
     total += BytesOf(part.strips) + BytesOf(part.tiles) + BytesOf(part.first_quads) +
-             BytesOf(part.quads) + BytesOf(part.quad_columns);
+             BytesOf(part.quads) + BytesOf(part.chunks) + BytesOf(part.runs) +
+             BytesOf(part.run_columns) + BytesOf(part.run_entries);
   }
-  return total;
-}
-
-int64_t SparseForm::strips() const {
-  int64_t total = 0;
-  for (const SparsePart& part : parts) total += static_cast<int64_t>(part.strips.size());
-  return total;
-}
-
-int64_t SparseForm::tiles() const {
-  int64_t total = 0;
-  for (const SparsePart& part : parts) total += static_cast<int64_t>(part.tiles.size());
-  return total;
-}
-
-int64_t SparseForm::quads() const {
-  int64_t total = 0;
-  for (const SparsePart& part : parts) total += static_cast<int64_t>(part.quads.size());
   return total;
 }
 

@@ -21,7 +21,21 @@ struct SparsePart {
   std::vector<kernels::SparseTile> tiles;
   std::vector<int64_t> first_quads;  // of each tile, and behind the last
   std::vector<kernels::SparseQuad> quads;
-  std::vector<int32_t> quad_columns;
+
+  // The same entries for one row at a time. Where in the arrays each chunk of columns begins, and
+  // where the last one ends.
+  struct Chunk {
+    int64_t run;
+    int64_t column;
+    int64_t entry;
+  };
+  std::vector<Chunk> chunks;
+  std::vector<kernels::SparseRun> runs;
+  std::vector<int32_t> run_columns;
+  std::vector<kernels::SparseEntry> run_entries;
+
+  // Columns [begin, end), which are whole chunks or reach to N.
+  kernels::SparseRow Row(int64_t begin, int64_t end) const;
 };
 
 struct SparseForm {
@@ -32,9 +46,6 @@ struct SparseForm {
   std::vector<SparsePart> parts;  // of ascending k; none where there are no entries
 
   int64_t bytes() const;
-  int64_t strips() const;
-  int64_t tiles() const;
-  int64_t quads() const;
 };
 
 // `weights` are valid. May throw std::bad_alloc.

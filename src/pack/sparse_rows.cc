@@ -45,19 +45,20 @@ void TransposeStrip(const uint8_t* from, int64_t from_stride, int64_t rows, uint
 
 }  // namespace
 
-void TransposeRows(const uint8_t* input, int64_t stride, int64_t rows, int64_t inputs,
-                   const SparsePart& part, int64_t block_rows, uint8_t* block) noexcept {
-  for (int64_t first = 0; first < rows; first += 16) {
-    const uint8_t* from = input + first * stride;
-    const int64_t count = std::min<int64_t>(16, rows - first);
+void TransposeRows(const MatrixView<const uint8_t>& input, const SparsePart& part,
+                   int64_t block_rows, uint8_t* block) noexcept {
+  for (int64_t first = 0; first < input.rows; first += 16) {
+    const uint8_t* from = input.data + first * input.stride;
+    const int64_t count = std::min<int64_t>(16, input.rows - first);
     uint8_t* to = block + first;
     for (const int64_t k : part.strips) {
-      if (inputs - k >= kStrip) {
-        TransposeStrip(from + k, stride, count, to, block_rows);
+      const int64_t width = input.cols - k;
+      if (width >= kStrip) {
+        TransposeStrip(from + k, input.stride, count, to, block_rows);
       } else {
         uint8_t padded[16 * kStrip] = {};
         for (int64_t i = 0; i < count; ++i) {
-          std::memcpy(padded + i * kStrip, from + i * stride + k, static_cast<size_t>(inputs - k));
+          std::memcpy(padded + i * kStrip, from + i * input.stride + k, static_cast<size_t>(width));
         }
         TransposeStrip(padded, kStrip, count, to, block_rows);
       }

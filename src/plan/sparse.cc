@@ -4,26 +4,33 @@
 
 #include "base/arithmetic.h"
 #include "cpu/isa_table.h"
+#include "kernels/sparse_kernel.h"
 
 namespace qforge::plan {
 namespace {
 
 // Measured on Zen 5. What matters is where the ways cross, and there they differ by factors.
-constexpr double kStripCycles = 40;  // transposing 16 rows of 16 bytes
-constexpr double kTileCycles = 120;  // the 16 columns of a tile, before any entry
+constexpr double kStripCycles = 50;  // transposing 16 rows of 16 bytes
+constexpr double kTileCycles = 40;   // the 16 columns of a tile, before any entry
 constexpr double kStoreCycles = 10;  // 4 rows of a tile from sums to C
-constexpr double kRowQuadCycles = 4;
-constexpr double kRowCycles = 30;        // one row, before any entry
-constexpr double kRowStripCycles = 1.5;  // copying 16 bytes
-constexpr double kFillCycles = 2;        // 16 zeros of C
-constexpr int64_t kTileColumns = 16;
+constexpr double kRowCycles = 20;    // one row, before any entry
+constexpr double kColumnCycles = 1.6;
+constexpr double kEntryCycles = 1.4;
+constexpr double kGatherCycles = 1.5;  // copying 16 bytes
+constexpr double kFillCycles = 2;      // 16 zeros of C
+constexpr int64_t kTileColumns = kernels::kSparseTileColumns;
 
-double QuadCycles(Isa isa) { return cpu::Traits(isa).vnni ? 4 : 7; }
+double QuadCycles(Isa isa) { return cpu::Traits(isa).vnni ? 5 : 8; }
 
 // Products per cycle of the dense kernels in 12 rows or more.
 double DenseProducts(Isa isa) {
   const cpu::IsaTraits& traits = cpu::Traits(isa);
   return traits.vector_bytes * (traits.vnni ? 1.8 : 0.8);
+}
+
+double FillCycles(const SparseShape& shape, int64_t rows) {
+  if (shape.accumulates) return 0;
+  return static_cast<double>(rows * base::CeilDiv(shape.outputs, kTileColumns)) * kFillCycles;
 }
 
 }  // namespace
@@ -33,14 +40,15 @@ double BlockCycles(const SparseShape& shape, int64_t rows, int block_rows) {
   return static_cast<double>(base::CeilDiv<int64_t>(rows, 16) * shape.strips) * kStripCycles +
          blocks * static_cast<double>(shape.quads) * QuadCycles(shape.isa) +
          blocks * static_cast<double>(shape.tiles) * kTileCycles +
-         static_cast<double>(base::CeilDiv<int64_t>(rows, 4) * shape.tiles) * kStoreCycles;
+         static_cast<double>(base::CeilDiv<int64_t>(rows, 4) * shape.tiles) * kStoreCycles +
+         (shape.has_all_tiles ? 0 : FillCycles(shape, rows));
 }
 
 double RowByRowCycles(const SparseShape& shape, int64_t rows) {
-  const double row = kRowCycles + static_cast<double>(shape.strips) * kRowStripCycles +
-                     static_cast<double>(shape.quads) * kRowQuadCycles +
-                     static_cast<double>(base::CeilDiv(shape.outputs, kTileColumns)) * kFillCycles;
-  return static_cast<double>(rows) * row;
+  const double row = kRowCycles + static_cast<double>(shape.columns) * kColumnCycles +
+                     static_cast<double>(shape.entries) * kEntryCycles +
+                     (shape.contiguous ? 0 : static_cast<double>(shape.strips) * kGatherCycles);
+  return static_cast<double>(rows) * row + FillCycles(shape, rows);
 }
 
 double DenseCycles(const SparseShape& shape, int64_t rows) {
@@ -52,7 +60,7 @@ double DenseCycles(const SparseShape& shape, int64_t rows) {
 
 int NextBlockRows(const SparseShape& shape, int64_t rows) {
   const int most = cpu::Traits(shape.isa).vector_bytes;
-  if (rows >= most) return most;
+  rows = std::min<int64_t>(rows, most);
   int block = 16;
   while (block < rows) block *= 2;
   return RowByRowCycles(shape, rows) < BlockCycles(shape, rows, block) ? 0 : block;
@@ -60,8 +68,9 @@ int NextBlockRows(const SparseShape& shape, int64_t rows) {
 
 double SparseCycles(const SparseShape& shape, int64_t rows) {
   const int most = cpu::Traits(shape.isa).vector_bytes;
+  if (NextBlockRows(shape, rows) == 0) return RowByRowCycles(shape, rows);
   const int64_t whole = base::AlignDown<int64_t>(rows, most);
-  double cycles = whole == 0 ? 0 : BlockCycles(shape, whole, most);
+  const double cycles = BlockCycles(shape, whole, most);
   if (whole == rows) return cycles;
   const int block = NextBlockRows(shape, rows - whole);
   return cycles + (block == 0 ? RowByRowCycles(shape, rows - whole)
@@ -90,10 +99,10 @@ Grid ChooseSparseGrid(const SparseShape& shape, int64_t rows, int threads) {
   if (worthwhile < 2) return grid;
   // By rows as far as there are blocks: parts of the columns transpose the same rows again.
   const int64_t blocks = base::CeilDiv<int64_t>(rows, cpu::Traits(shape.isa).vector_bytes);
-  const int64_t column_tiles = base::CeilDiv(shape.outputs, kTileColumns);
+  const int64_t column_chunks = base::CeilDiv<int64_t>(shape.outputs, kernels::kSparseChunkColumns);
   grid.row_parts = std::min(blocks, worthwhile);
   if (grid.row_parts < threads) {
-    grid.panel_parts = std::clamp<int64_t>(worthwhile / grid.row_parts, 1, column_tiles);
+    grid.panel_parts = std::clamp<int64_t>(worthwhile / grid.row_parts, 1, column_chunks);
     grid.panel_parts = std::min<int64_t>(grid.panel_parts, threads);
   }
   return grid;

@@ -13,10 +13,16 @@ struct SparseShape {
   Isa isa = Isa::kAvx512Vnni;  // not kScalar
   int64_t inputs = 0;          // K
   int64_t outputs = 0;         // N
-  // Of the packed form, all parts together: 16s of k, tiles of columns, fours of entries.
+  // Of the packed form, all parts together: 16s of k, tiles of columns, fours of entries, columns
+  // that have an entry, entries.
   int64_t strips = 0;
   int64_t tiles = 0;
   int64_t quads = 0;
+  int64_t columns = 0;
+  int64_t entries = 0;
+  bool contiguous = true;      // else rows that are taken one by one are gathered first
+  bool has_all_tiles = false;  // else blocks, too, need C filled with zeros, unless
+  bool accumulates = false;
 };
 
 // The ways, in cycles of a core with warm caches. Of the sparse ones for up to `rows` rows, of
