@@ -33,8 +33,8 @@ using Shapes = EveryIsaTest;
 TEST_F(Shapes, SmallOnes) {
   uint64_t seed = 1;
   for (int64_t rows = 1; rows <= 20; rows += 3) {
-    for (int64_t outputs = 1; outputs <= 35; outputs += 2) {
-      for (int64_t inputs = 1; inputs <= 35; inputs += 3) {
+    for (int64_t outputs = 1; outputs <= 35; outputs += 3) {
+      for (int64_t inputs = 1; inputs <= 35; inputs += 5) {
         const double density = kDensities[3 + seed % 5];
         ASSERT_NO_FATAL_FAILURE(
             CheckOnEveryIsa(VariedCase(rows, outputs, inputs, density, ++seed)));
