@@ -2,8 +2,8 @@
 //
 // K is cut into parts of at most kSparsePartInputs values of k, its "slots". The entries of a part
 // are ordered by tiles of kSparseTileColumns columns of C, in a tile by columns, and in a column
-// four by four: a quad is four entries of one column, entries of weight 0 filling the last. What
-// stands in a quad is free as long as Pairable() holds for the ISA, since the order of a sum is.
+// four by four: a quad is four entries of one column, filled up with weights of 0. Which four is
+// free, since the order of a sum is, as long as SparsePairable() holds.
 //
 // The block kernel computes up to `rows` rows of C at once, one per byte of a vector, from rows of
 // A that have been transposed: slot s of the block is `rows` bytes, one of each row. It interleaves

@@ -8,10 +8,9 @@ namespace qforge::pack {
 namespace {
 
 using kernels::SparseQuad;
-using kernels::SparseRun;
 using kernels::SparseTile;
 
-constexpr int kQuad = 4;
+constexpr size_t kQuad = 4;
 constexpr int kStrip = kernels::kSparseStripInputs;
 constexpr int kTile = kernels::kSparseTileColumns;
 
@@ -38,11 +37,12 @@ std::vector<int64_t> ListStrips(const SparseWeights& weights) {
   return strips;
 }
 
-// The entries from `begin` on, filled up with weights of 0, which read a slot that is read anyhow,
-// or slot 0.
+// The entries from `begin` on, of which there may be none, filled up with weights of 0. Those read
+// slot 0 or one that is read anyhow.
 SparseQuad MakeQuad(const std::vector<Entry>& entries, size_t begin) {
   SparseQuad quad = {};
-  for (size_t i = 0; i < kQuad && begin < entries.size(); ++i) {
+  if (begin >= entries.size()) return quad;
+  for (size_t i = 0; i < kQuad; ++i) {
     const bool exists = begin + i < entries.size();
     quad.offsets[i] = static_cast<uint16_t>(8 * entries[exists ? begin + i : begin].slot);
     quad.weights[i] = exists ? entries[begin + i].weight : int8_t{0};
@@ -144,9 +144,10 @@ class PartBuilder {
                      [&](size_t a, size_t b) { return columns[a].size() > columns[b].size(); });
     size_t entries = 0;
     for (const size_t i : order) {
-      if (columns[i].size() != entries)
-        part->runs.push_back({0, static_cast<int32_t>(columns[i].size())});
-      entries = columns[i].size();
+      if (columns[i].size() != entries) {
+        entries = columns[i].size();
+        part->runs.push_back({0, static_cast<int32_t>(entries)});
+      }
       ++part->runs.back().columns;
       part->run_columns.push_back(static_cast<int32_t>(first_column + static_cast<int64_t>(i)));
       part->run_entries.insert(part->run_entries.end(), columns[i].begin(), columns[i].end());
@@ -160,7 +161,7 @@ class PartBuilder {
       int position;
       std::vector<Entry> entries;
     };
-    const bool any_order = kernels::SparsePairable(isa_, 127, 127);
+    const bool any_order = kernels::SparsePairable(isa_, 127, 127);  // then all may be pairs
     Column columns[kTile];
     bool empty = true;
     for (int i = 0; i < kTile; ++i) {

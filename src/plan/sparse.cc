@@ -22,11 +22,13 @@ constexpr int64_t kTileColumns = kernels::kSparseTileColumns;
 
 double QuadCycles(Isa isa) { return cpu::Traits(isa).vnni ? 5 : 8; }
 
-// Products per cycle of the dense kernels in 12 rows or more.
+// Products per cycle of the dense kernels, and weights that they read at most.
 double DenseProducts(Isa isa) {
   const cpu::IsaTraits& traits = cpu::Traits(isa);
   return traits.vector_bytes * (traits.vnni ? 1.8 : 0.8);
 }
+constexpr double kDenseBytes = 36;
+constexpr double kDenseCycles = 100;  // one call
 
 double FillCycles(const SparseShape& shape, int64_t rows) {
   if (shape.accumulates) return 0;
@@ -52,10 +54,9 @@ double RowByRowCycles(const SparseShape& shape, int64_t rows) {
 }
 
 double DenseCycles(const SparseShape& shape, int64_t rows) {
-  // Below 6 rows weights come no faster than a core reads them from its second-level cache.
   const double products = static_cast<double>(shape.inputs) * static_cast<double>(shape.outputs);
-  const double effective_rows = static_cast<double>(std::max<int64_t>(rows, 5));
-  return 100 + products * effective_rows / DenseProducts(shape.isa);
+  const double issue = products * static_cast<double>(rows) / DenseProducts(shape.isa);
+  return kDenseCycles + std::max(issue, products / kDenseBytes);
 }
 
 int NextBlockRows(const SparseShape& shape, int64_t rows) {
