@@ -14,6 +14,7 @@
 #include "qforge/packed_weights.h"
 #include "qforge/quantization.h"
 #include "qforge/row_layout.h"
+#include "qforge/sparse_linear.h"
 #include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/types.h"
