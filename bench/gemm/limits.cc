@@ -127,8 +127,10 @@ Limit FindStreamLimit(Isa isa, int64_t bytes, const Context& context) {
 
 int RowsPerWidening(Isa isa, const Shape& shape) {
   if (cpu::Traits(isa).vnni) return 1;
-  const pack::PanelLayout layout = pack::MakePanelLayout(isa, shape.k, shape.n, 1);
-  const plan::RowTiles tiles = plan::SplitRows(shape.m, kernels::MaxRows(isa, layout.vectors));
+  const pack::PanelLayout layout =
+      pack::MakePanelLayout(isa, kernels::AnySummation(isa), shape.k, shape.n, 1);
+  const plan::RowTiles tiles =
+      plan::SplitRows(shape.m, kernels::MaxRows(isa, layout.summation, layout.vectors));
   return tiles.height + (tiles.taller > 0 ? 1 : 0);
 }
 

@@ -149,18 +149,27 @@ Rows ChoiceRows(const Report& report) {
   return rows;
 }
 
-// Per kernel family: what it is called, the algorithm, the tile, and why.
+// Per kernel family: what it is called, the algorithm, the tile, and why. Without VNNI there are
+// two for products, between which the weights decide.
 std::vector<std::vector<std::string>> FamilyRows(Isa isa) {
-  std::string tile = "-";
-  if (isa != Isa::kScalar) {
-    const int vectors = qforge::kernels::MaxVectors(isa);
-    tile = std::to_string(qforge::kernels::MaxRows(isa, vectors)) + " x " +
-           std::to_string(vectors * qforge::kernels::VectorColumns(isa));
-  }
-  const auto gemm = qforge::plan::Int8Algorithm(isa);
+  using qforge::kernels::Summation;
+  std::vector<std::vector<std::string>> rows;
+  const auto add = [&](Summation summation) {
+    std::string tile = "-";
+    if (isa != Isa::kScalar) {
+      const int vectors = qforge::kernels::MaxVectors(isa, summation);
+      tile = std::to_string(qforge::kernels::MaxRows(isa, summation, vectors)) + " x " +
+             std::to_string(vectors * qforge::kernels::VectorColumns(isa));
+    }
+    const auto algorithm = qforge::plan::Int8Algorithm(isa, summation);
+    rows.push_back({"int8 product", algorithm.name, tile, algorithm.reason});
+  };
+  const Summation any = isa == Isa::kScalar ? Summation::kDot : qforge::kernels::AnySummation(isa);
+  if (any == Summation::kWidened) add(Summation::kNarrow);
+  add(any);
   const auto arrays = qforge::plan::ArrayAlgorithm(isa);
-  return {{"int8 product", gemm.name, tile, gemm.reason},
-          {"arrays", arrays.name, "-", arrays.reason}};
+  rows.push_back({"arrays", arrays.name, "-", arrays.reason});
+  return rows;
 }
 
 Rows KernelRows(Isa isa) {

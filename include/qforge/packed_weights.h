@@ -7,6 +7,7 @@
 #include <string>
 
 #include "qforge/isa.h"
+#include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
@@ -22,6 +23,27 @@ enum class WeightsLayout : uint8_t {
   kOutputsByInputs,  // N x K: the transpose, as nn.Linear stores it; blocks below each other
 };
 
+// How products are summed where the ISA has no dot product of bytes into 32 bits (VNNI). With VNNI
+// everything takes that, and Describe() says so.
+enum class Accumulation : uint8_t {
+  // Exact: results are those of qforge/types.h. Products are summed in 16 bits where the weights
+  // prove
+  // that nothing can overflow, which packing arranges for as many as it can, and in 32 bits
+  // elsewhere.
+  kExact,
+  // The statistical schedule of FBGEMM (arXiv 2101.05615, section "16-bit accumulation"), which may
+  // saturate: two neighbouring products, of k and k + 1 for even k, are added with saturation to
+  // s16;
+  // such sums of k % 4 < 2, and those of the others, are added with saturation in two s16, over 256
+  // k
+  // from a multiple of 256 on; those go to 32 bits. If K % 256 is below 4, the rest of K belongs to
+  // the
+  // 256 k before it. Never faster than kExact with a suitable activation_maximum; it is here to
+  // give
+  // the results of others.
+  kSaturating16,
+};
+
 struct PackedWeightsOptions {
   WeightsLayout layout = WeightsLayout::kInputsByOutputs;
   // G independent products side by side: group g multiplies columns [g*K, (g+1)*K) of A by its own
@@ -32,6 +54,22 @@ struct PackedWeightsOptions {
   ArrayView<const float> scales = {};
   // As above; empty: 0. Each in [-128, 127].
   ArrayView<const int32_t> zero_points = {};
+  Accumulation accumulation = Accumulation::kExact;
+  // The largest activation that any call will have, 1 to 255. A lower one than 255 is a promise,
+  // for u8 activations only, that lets more products be summed in 16 bits: results are undefined,
+  // though nothing else is, where it is broken.
+  int32_t activation_maximum = 255;
+  // Weights that are added to `weights`, K x (groups * N), so that sums can be beyond s8, as
+  // QuantizeWeightsWithOutliers makes them. They are part of the product, before everything else:
+  // B of qforge/types.h is the sum of both. None if column_offsets is empty. K must be at least 4.
+  SparseWeights outliers = {};
+  // Weights outside of [-2^(main_bits - 1), 2^(main_bits - 1)) are split: what is beyond is
+  // multiplied apart, which makes room in sums of 16 bits. 8: where a sum needs it, and nowhere
+  // else, which is never slower. Ignored where the ISA has VNNI. In [2, 8].
+  int main_bits = 8;
+  // Chooses main_bits: the smallest beyond which there are no more than this share of the weights.
+  // 0: main_bits holds.
+  double outlier_density = 0.0;
   // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
   Isa max_isa = Isa::kAvx512Vnni;
 };

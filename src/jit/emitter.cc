@@ -261,9 +261,22 @@ void Emitter::DotU8S8(Vec accumulator, Vec a, const xb::Operand& b) {
   vpdpbusd(Full(accumulator), Full(a), b, evex() ? xb::EvexEncoding : xb::VexEncoding);
 }
 
-void Emitter::DotS16(Vec accumulator, Vec a, Vec b, Vec scratch) {
-  vpmaddwd(Full(scratch), Full(a), Full(b));
+void Emitter::DotS16(Vec accumulator, Vec a, const xb::Operand& b, Vec scratch) {
+  if (traits_.vnni) {
+    vpdpwssd(Full(accumulator), Full(a), b, evex() ? xb::EvexEncoding : xb::VexEncoding);
+    return;
+  }
+  vpmaddwd(Full(scratch), Full(a), b);
   vpaddd(Full(accumulator), Full(accumulator), Full(scratch));
+}
+
+void Emitter::PairSumsU8S8(Vec to, Vec a, const xb::Operand& b) {
+  vpmaddubsw(Full(to), Full(a), b);
+}
+void Emitter::PairSumsS16(Vec to, Vec a, const xb::Operand& b) { vpmaddwd(Full(to), Full(a), b); }
+void Emitter::Add16(Vec to, Vec a, const xb::Operand& b) { vpaddw(Full(to), Full(a), b); }
+void Emitter::ShiftRight16(Vec to, Vec from, int bits) {
+  vpsrlw(Full(to), Full(from), static_cast<uint8_t>(bits));
 }
 
 // --- Float arithmetic ----------------------------------------------------------------------

@@ -6,6 +6,8 @@
 #include "jit/emitter.h"
 #include "kernels/gemm_epilogue.h"
 #include "kernels/gemm_kernel.h"
+#include "kernels/gemm_sections.h"
+#include "kernels/gemm_tile_input.h"
 
 namespace qforge::kernels {
 namespace {
@@ -17,9 +19,6 @@ using jit::Register;
 using jit::Vec;
 using Gpr = qforge_xbyak::Operand;
 using RegisterSum = qforge_xbyak::RegExp;
-
-constexpr int kGroupBytes = 4;      // of a row of A: four u8, or two s16
-constexpr int kRowsPerPointer = 3;  // addressed as base, base + stride, base + 2 * stride
 
 // Without a fixed count, groups are unrolled so that a turn holds about so many dot products.
 constexpr int kDotsPerTurn = 48;
@@ -45,8 +44,11 @@ class Generator {
   Generator(Emitter& emitter, const GemmKernel& kernel)
       : e_(emitter),
         kernel_(kernel),
-        vnni_(emitter.traits().vnni),
-        memory_operand_(kernel.rows == 1 && vnni_),
+        dot_(kernel.summation == Summation::kDot),
+        memory_operand_(kernel.rows == 1 && dot_),
+        input_(emitter, kernel.rows, stride_,
+               {Register(Gpr::R8), Register(Gpr::R9), Register(Gpr::R10), Register(Gpr::R11)}),
+        sections_(emitter, kernel, input_, {weights_, counter_, product_scratch_, scratch_}),
         splits_(Splits()),
         epilogue_(emitter, kernel,
                   {arguments_, columns_, output_, residual_, row_offset_, scratch_}),
@@ -61,7 +63,9 @@ class Generator {
   int Unroll() const;
   int HeadGroups() const;
   bool fixed() const { return kernel_.fixed_groups != kCountedGroups; }
-  int VectorWeightBytes() const { return vnni_ ? e_.vector_bytes() : e_.vector_bytes() / 2; }
+  // Whether sums have 16 bits at first.
+  bool narrow() const { return kernel_.summation >= Summation::kNarrow; }
+  int VectorWeightBytes() const { return dot_ ? e_.vector_bytes() : e_.vector_bytes() / 2; }
   int GroupWeightBytes() const { return kernel_.vectors * VectorWeightBytes(); }
   // A part of the next panel is a quarter of it or less, so that a turn of the loop has no more
   // than so many lines to prefetch. Where the part is smaller, some of them are the same.
@@ -77,14 +81,16 @@ class Generator {
   // The head of the rows [begin, end), with a register for A.
   void Head(Vec a, int begin, int end);
 
-  Address InputAt(int row, int offset) const;
   void Product();
+  void NarrowProduct();
+  void Outliers();
   void WholeTurns(Prefetch prefetch);
   // `groups` groups from where the pointers stand, and the pointers behind them.
   void Groups(int groups, Prefetch prefetch);
   void Advance(int groups);
   void KTail();
   void Rest();
+  void BroadcastTail(int row, Vec to);
   // Adds the products of one group: the vectors of weights at the address `weights` and the rows of
   // A that `broadcast(row)` puts into a_.
   template <class Broadcast>
@@ -98,7 +104,7 @@ class Generator {
 
   Emitter& e_;
   const GemmKernel& kernel_;
-  const bool vnni_;
+  const bool dot_;
   // One row uses each vector of B once: straight from memory.
   const bool memory_operand_;
 
@@ -111,12 +117,12 @@ class Generator {
   const Register columns_{Gpr::R13};
   const Register residual_{Gpr::R14};
   const Register scratch_{Gpr::R15};
-  const Register inputs_[4] = {Register(Gpr::R8), Register(Gpr::R9), Register(Gpr::R10),
-                               Register(Gpr::R11)};
+  TileInput input_;
   // During a product, and between two.
   const Register counter_{Gpr::RAX}, next_columns_{Gpr::RAX};
   const Register product_scratch_{Gpr::RBX}, next_row_offset_{Gpr::RBX};
 
+  GemmSections sections_;
   const int splits_;
   GemmEpilogue epilogue_;
   const int head_groups_;
@@ -129,9 +135,10 @@ class Generator {
 // Independent chains per output, so that few outputs still cover the latency of the dot product: 4
 // or 5 cycles at two a cycle.
 int Generator::Splits() const {
+  if (narrow()) return 1;  // sums of 32 bits are rare
   const int chains = kernel_.rows * kernel_.vectors;
   const int free =
-      e_.traits().vector_registers - (memory_operand_ ? 0 : kernel_.vectors) - (vnni_ ? 1 : 2);
+      e_.traits().vector_registers - (memory_operand_ ? 0 : kernel_.vectors) - (dot_ ? 1 : 2);
   // Weights straight from memory come slower than two vectors a cycle.
   const int needed = memory_operand_ ? 8 : 12;
   int splits = 1;
@@ -153,7 +160,7 @@ int Generator::HeadGroups() const {
   // The head takes weights straight from memory, and one register for A. Loads are two for a dot
   // product where a panel is one vector wide: more than the epilogue leaves time for.
   const int registers = splits_ * kernel_.rows * kernel_.vectors + epilogue_.LeastRegisters() + 1;
-  if (!vnni_ || kernel_.vectors == 1 || splits_ > 1) return 0;
+  if (!dot_ || kernel_.vectors == 1 || splits_ > 1) return 0;
   if (registers > e_.traits().vector_registers) return 0;
   return fixed() ? std::min(kHeadGroups, kernel_.fixed_groups) : kHeadGroups;
 }
@@ -172,8 +179,9 @@ void Generator::Generate() {
   Label tile, done;
   FirstTile();
   e_.L(tile);
-  Product();
+  narrow() ? NarrowProduct() : Product();
   AddSplits();
+  if (kernel_.outliers) Outliers();
   NextTile(done);
   e_.jmp(tile, Emitter::T_NEAR);
   e_.L(done);
@@ -280,11 +288,7 @@ void Generator::NextPanel() {
 
 void Generator::PointAtTile() {
   e_.mov(weights_, Argument(offsetof(GemmArguments, weights)));
-  e_.mov(inputs_[0], Argument(offsetof(GemmArguments, tile_input)));
-  if (kernel_.rows > kRowsPerPointer) e_.lea(scratch_, e_.ptr[stride_ + stride_ * 2]);
-  for (int i = 1; i * kRowsPerPointer < kernel_.rows; ++i) {
-    e_.lea(inputs_[i], e_.ptr[inputs_[i - 1] + scratch_]);
-  }
+  input_.PointAt(Argument(offsetof(GemmArguments, tile_input)), scratch_);
 }
 
 void Generator::StartSplits() {
@@ -299,7 +303,7 @@ void Generator::StartSplits() {
 void Generator::Head(Vec a, int begin, int end) {
   for (int row = begin; row < end; ++row) {
     for (int group = 0; group < head_groups_; ++group) {
-      e_.Broadcast32(a, InputAt(row, group * kGroupBytes));
+      e_.Broadcast32(a, input_.At(row, group * kInputGroupBytes));
       for (int v = 0; v < kernel_.vectors; ++v) {
         e_.DotU8S8(accumulators_[0][static_cast<size_t>(row)][static_cast<size_t>(v)], a,
                    e_.ptr[weights_ + group * GroupWeightBytes() + v * VectorWeightBytes()]);
@@ -308,23 +312,11 @@ void Generator::Head(Vec a, int begin, int end) {
   }
 }
 
-Address Generator::InputAt(int row, int offset) const {
-  const Register& base = inputs_[row / kRowsPerPointer];
-  switch (row % kRowsPerPointer) {
-    case 0:
-      return e_.ptr[base + offset];
-    case 1:
-      return e_.ptr[base + stride_ + offset];
-    default:
-      return e_.ptr[base + stride_ * 2 + offset];
-  }
-}
-
 void Generator::Product() {
   jit::RegisterPool& pool = e_.vectors();
   a_ = pool.Take();
   if (!memory_operand_) b_ = pool.Take(kernel_.vectors);
-  if (!vnni_) product_ = pool.Take();
+  if (!dot_) product_ = pool.Take();
   if (fixed()) {
     Groups(kernel_.fixed_groups - head_groups_, Prefetch::kNone);
   } else {
@@ -352,7 +344,26 @@ void Generator::Product() {
   if (kernel_.k_tail != 0) KTail();
   pool.Release(a_);
   if (!memory_operand_) pool.Release(b_);
-  if (!vnni_) pool.Release(product_);
+  if (!dot_) pool.Release(product_);
+}
+
+void Generator::NarrowProduct() {
+  const GemmSections::Accumulators& sums = accumulators_[0];
+  if (kernel_.summation == Summation::kSaturating) {
+    sections_.Saturating(sums, [&](int row, Vec to) { BroadcastTail(row, to); });
+    return;
+  }
+  sections_.NarrowSteps(sums);
+  sections_.WideGroups(sums);
+}
+
+void Generator::Outliers() {
+  for (int v = 0; v < kernel_.vectors; ++v) {
+    GemmSections::Accumulators sums;
+    for (const std::vector<Vec>& row : accumulators_[0])
+      sums.push_back({row[static_cast<size_t>(v)]});
+    sections_.WideGroups(sums);
+  }
 }
 
 // As many turns as the groups that are left, and the counter at what then is left.
@@ -382,7 +393,7 @@ void Generator::Groups(int groups, Prefetch prefetch) {
       e_.add(product_scratch_, scratch_);
     }
     Multiply(group % splits_, weights_ + offset,
-             [&](int row) { e_.Broadcast32(a_, InputAt(row, group * kGroupBytes)); });
+             [&](int row) { e_.Broadcast32(a_, input_.At(row, group * kInputGroupBytes)); });
   }
   Advance(groups);
 }
@@ -390,30 +401,32 @@ void Generator::Groups(int groups, Prefetch prefetch) {
 void Generator::Advance(int groups) {
   if (groups == 0) return;
   e_.add(weights_, groups * GroupWeightBytes());
-  for (int i = 0; i * kRowsPerPointer < kernel_.rows; ++i) {
-    e_.add(inputs_[i], groups * kGroupBytes);
-  }
+  input_.Advance(groups * kInputGroupBytes);
 }
 
 void Generator::KTail() {
-  // The last 1 to 3 bytes of a row, and not a byte behind them; what the register holds beyond them
-  // meets weights of zero.
+  Multiply(0, weights_, [&](int row) { BroadcastTail(row, a_); });
+  // Outliers come next.
+  if (kernel_.outliers) e_.add(weights_, GroupWeightBytes());
+}
+
+// The last 1 to 3 bytes of a row, and not a byte behind them; what the register holds beyond them
+// meets weights of zero.
+void Generator::BroadcastTail(int row, Vec to) {
   const qforge_xbyak::Reg32 value = scratch_.cvt32();
   const qforge_xbyak::Reg32 last = product_scratch_.cvt32();
-  Multiply(0, weights_, [&](int row) {
-    if (kernel_.k_tail == 1) {
-      Address byte = InputAt(row, 0);
-      e_.movzx(value, e_.byte[byte.getRegExp()]);
-    } else {
-      e_.movzx(value, e_.word[InputAt(row, 0).getRegExp()]);
-      if (kernel_.k_tail == 3) {
-        e_.movzx(last, e_.byte[InputAt(row, 2).getRegExp()]);
-        e_.shl(last, 16);
-        e_.or_(value, last);
-      }
+  if (kernel_.k_tail == 1) {
+    Address byte = input_.At(row, 0);
+    e_.movzx(value, e_.byte[byte.getRegExp()]);
+  } else {
+    e_.movzx(value, e_.word[input_.At(row, 0).getRegExp()]);
+    if (kernel_.k_tail == 3) {
+      e_.movzx(last, e_.byte[input_.At(row, 2).getRegExp()]);
+      e_.shl(last, 16);
+      e_.or_(value, last);
     }
-    e_.Broadcast32(a_, value);
-  });
+  }
+  e_.Broadcast32(to, value);
 }
 
 // As many groups as the counter says, one a turn.
@@ -433,7 +446,7 @@ void Generator::Multiply(int split, const RegisterSum& weights_at, Broadcast&& b
   const auto weights = [&](int v) { return e_.ptr[weights_at + v * VectorWeightBytes()]; };
   for (int v = 0; v < kernel_.vectors && !memory_operand_; ++v) {
     const Vec b = b_[static_cast<size_t>(v)];
-    vnni_ ? e_.Load(b, weights(v)) : e_.LoadWidenS8(b, weights(v));
+    dot_ ? e_.Load(b, weights(v)) : e_.LoadWidenS8(b, weights(v));
   }
   for (int row = 0; row < kernel_.rows; ++row) {
     broadcast(row);
@@ -442,10 +455,10 @@ void Generator::Multiply(int split, const RegisterSum& weights_at, Broadcast&& b
                                            [static_cast<size_t>(v)];
       if (memory_operand_) {
         e_.DotU8S8(accumulator, a_, weights(v));
-      } else if (vnni_) {
+      } else if (dot_) {
         e_.DotU8S8(accumulator, a_, e_.Full(b_[static_cast<size_t>(v)]));
       } else {
-        e_.DotS16(accumulator, a_, b_[static_cast<size_t>(v)], product_);
+        e_.DotS16(accumulator, a_, e_.Full(b_[static_cast<size_t>(v)]), product_);
       }
     }
   }

@@ -6,19 +6,34 @@
 
 namespace qforge::kernels {
 
-int GroupSize(Isa isa) { return cpu::Traits(isa).vnni ? 4 : 2; }
+Summation AnySummation(Isa isa) {
+  return cpu::Traits(isa).vnni ? Summation::kDot : Summation::kWidened;
+}
 
 int VectorColumns(Isa isa) { return cpu::Traits(isa).vector_bytes / 4; }
 
-int MaxVectors(Isa isa) { return cpu::Traits(isa).vector_registers == 32 ? 4 : 2; }
+int MaxVectors(Isa isa, Summation summation, int depth) {
+  // Where sums of 16 bits are widened often, multiplications are the bound even if each vector of B
+  // is loaded and each row of A broadcast for itself; and the fewer columns share a step, the more
+  // groups of k fit into it. With deep steps, loads are the bound.
+  if (summation == Summation::kNarrow) return depth <= 2 ? 1 : 2;
+  if (summation == Summation::kSaturating) return 2;
+  return cpu::Traits(isa).vector_registers == 32 ? 4 : 2;
+}
 
-int MaxRows(Isa isa, int vectors) {
-  // The product needs accumulators, the vectors of B, the broadcast of A, and without VNNI the
-  // product before it is added; the epilogue fewer. Above 12 rows nothing is gained: loads are
-  // hidden from 6 on.
-  const cpu::IsaTraits& traits = cpu::Traits(isa);
-  const int free = traits.vector_registers - vectors - (traits.vnni ? 1 : 2);
-  return std::min(12, free / vectors);
+int MaxRows(Isa isa, Summation summation, int vectors) {
+  // The product needs accumulators, the vectors of B, the broadcast of A, and without the dot
+  // product what is added; in 16 bits accumulators of both widths. The epilogue needs fewer. Above
+  // 12 rows nothing is gained: loads are hidden from 6 on.
+  const int registers = cpu::Traits(isa).vector_registers;
+  switch (summation) {
+    case Summation::kDot:
+      return std::min(12, (registers - vectors - 1) / vectors);
+    case Summation::kWidened:
+      return std::min(12, (registers - vectors - 2) / vectors);
+    default:
+      return std::min(12, (registers - vectors - (vectors > 1 ? 2 : 1)) / (2 * vectors));
+  }
 }
 
 int ColumnFieldIndex(const GemmKernel& kernel, ColumnField field) {
@@ -44,6 +59,9 @@ int ColumnFieldCount(const GemmKernel& kernel) {
 std::string GemmKernel::Name() const {
   std::string name = "gemm_";
   name += cpu::Traits(isa).name;
+  if (summation == Summation::kNarrow) name += "_depth" + std::to_string(depth);
+  if (summation == Summation::kSaturating) name += "_saturating";
+  if (outliers) name += "_outliers";
   name += "_" + std::to_string(rows) + "x" + std::to_string(vectors);
   if (tail_lanes != 0) name += "_tail" + std::to_string(tail_lanes);
   if (k_tail != 0) name += "_ktail" + std::to_string(k_tail);

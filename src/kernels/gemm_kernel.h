@@ -10,9 +10,9 @@
 // stages are those of qforge/types.h, bit for bit, provided that MXCSR holds its default.
 //
 // The weights stand in panels of `vectors` vectors of columns; a panel is a sequence of groups of
-// consecutive k (4 where the ISA has the u8 x s8 dot product, else 2), and a group holds for each
-// column the bytes of those k. A panel therefore streams through the kernel once per tile,
-// front to back.
+// consecutive k (2 where A and B are widened, else 4), and a group holds for each column the bytes
+// of those k. A panel therefore streams through the kernel once per tile, front to back. Panels
+// that are summed in 16 bits, and such with outliers, consist of sections, see below.
 #ifndef QFORGE_KERNELS_GEMM_KERNEL_H_
 #define QFORGE_KERNELS_GEMM_KERNEL_H_
 
@@ -27,6 +27,33 @@
 
 namespace qforge::kernels {
 
+// How products become sums of 32 bits.
+enum class Summation : uint8_t {
+  kDot,         // by the u8 x s8 dot product: VNNI
+  kWidened,     // A and B widened to 16 bits, by vpmaddwd
+  kNarrow,      // by vpmaddubsw, some groups in 16 bits, of which packing proves that they fit
+  kSaturating,  // by vpmaddubsw and vpaddsw in 16 bits that may saturate, widened every 256 k
+};
+
+// Groups of k that kSaturating sums before it widens.
+constexpr int kSaturatingGroups = 64;
+
+// Panels of kNarrow are two sections: one of narrow steps, and one of wide groups. With
+// GemmKernel::outliers a section of wide groups per vector follows each panel of kDot. In a
+// section, any group of k can stand in any place, and more than once: what B holds for it is the
+// sum of them. A section starts with this, `moves` follow it, then the weights at a multiple of 64
+// bytes, which end where the next section starts.
+struct SectionHeader {
+  int64_t count;         // of steps, or of wide groups
+  int64_t weights_from;  // bytes from here
+  // int32_t moves[]: for each group the bytes of A between it and the one before it in the panel;
+  // what comes first moves from the row's first byte, with kDot from behind the whole groups. Each
+  // group lies within the row.
+};
+// A step is `depth` groups of s8, 4 for each column: no sum of their products in the first two nor
+// in the last two bytes of a column leaves 16 bits. A wide group is two vectors of s16 for each of
+// its vectors, with 2 for each column: of its first and third k, and of its second and fourth.
+
 constexpr int kCountedGroups = -1;
 // Beyond so many groups a loop costs nothing that unrolling would save.
 constexpr int kMostFixedGroups = 16;
@@ -34,10 +61,13 @@ constexpr int kMostFixedGroups = 16;
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct GemmKernel {
   Isa isa = Isa::kAvx512Vnni;
-  int rows = 1;        // of a tile
-  int vectors = 1;     // of a panel
-  int tail_lanes = 0;  // columns in the panel's last vector; 0: all
-  int k_tail = 0;      // k beyond the last whole group; 0 where A is widened (no VNNI)
+  Summation summation = Summation::kDot;
+  int depth = 0;          // kNarrow: groups of a step
+  bool outliers = false;  // kDot: panels end with wide groups
+  int rows = 1;           // of a tile
+  int vectors = 1;        // of a panel
+  int tail_lanes = 0;     // columns in the panel's last vector; 0: all
+  int k_tail = 0;         // k beyond the last whole group; 0 for kWidened and kNarrow
   // So many whole groups, unrolled without a loop; kCountedGroups: as many as the arguments say,
   // which are more than kMostFixedGroups.
   int fixed_groups = kCountedGroups;
@@ -60,16 +90,19 @@ struct GemmKernel {
   std::string Name() const;
 };
 
+// What suits any weights.
+Summation AnySummation(Isa isa);
+
 // Consecutive k of a column that stand together in a panel.
-int GroupSize(Isa isa);
+constexpr int GroupSize(Summation summation) { return summation == Summation::kWidened ? 2 : 4; }
 
 // Columns of a full panel's vector.
 int VectorColumns(Isa isa);
 
 // The most rows that a tile of `vectors` vectors leaves registers for.
-int MaxRows(Isa isa, int vectors);
-// The most vectors a panel may have.
-int MaxVectors(Isa isa);
+int MaxRows(Isa isa, Summation summation, int vectors);
+// The most vectors a panel may have; `depth` is that of kNarrow.
+int MaxVectors(Isa isa, Summation summation, int depth = 0);
 
 // Constants of an epilogue, each repeated over a full vector, so that every ISA can use them as
 // plain memory operands.

@@ -138,7 +138,8 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
     layout.inputs = options.inputs;
     layout.outputs = options.outputs;
   } else {
-    layout = pack::MakePanelLayout(context.isa(), options.inputs, options.outputs, 1);
+    layout = pack::MakePanelLayout(context.isa(), kernels::AnySummation(context.isa()),
+                                   options.inputs, options.outputs, 1);
   }
   base::FloatEnvironment environment;
   try {

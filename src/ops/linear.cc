@@ -34,6 +34,11 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
                          "options.max_isa = context.isa()",
                          IsaName(layout.isa), IsaName(context.isa()));
   }
+  if (matrix.activation_maximum < 255 && options.input != DataType::kU8) {
+    return Status::Error(StatusCode::kUnsupported, "options.input",
+                         "%s; weights packed with activation_maximum = %d are for u8",
+                         DataTypeName(options.input), matrix.activation_maximum);
+  }
   base::FloatEnvironment environment;
   try {
     Result<LinearCore> core =
@@ -60,6 +65,11 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
     state->weights.columns = state->columns.data();
     state->weights.scales = ArrayView<const float>(matrix.scales);
     state->weights.zero_points = ArrayView<const int32_t>(matrix.zero_points);
+    state->weights.accumulation = matrix.accumulation;
+    state->weights.outliers = {layout.inputs, layout.products * layout.outputs,
+                               ArrayView<const int64_t>(matrix.outlier_offsets),
+                               IndexView(matrix.outlier_rows),
+                               ArrayView<const int8_t>(matrix.outlier_values)};
     state->direct = LinearDirect(own, state->weights);
     if (Verbose()) PrintCreation(own.Describe(), layout.isa);
     return Linear(std::move(state));

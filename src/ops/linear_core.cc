@@ -182,7 +182,7 @@ Result<kernels::GemmFunction*> ResolveKernel(const kernels::GemmKernel& kernel) 
 Status ResolveKernels(kernels::GemmKernel kernel, int vectors, int tail_lanes, KernelSet* set) {
   kernel.vectors = vectors;
   kernel.tail_lanes = tail_lanes;
-  set->max_rows = kernels::MaxRows(kernel.isa, vectors);
+  set->max_rows = kernels::MaxRows(kernel.isa, kernel.summation, vectors);
   for (int rows = 1; rows <= set->max_rows; ++rows) {
     kernel.rows = rows;
     kernels::GemmKernel any = kernel;
@@ -236,8 +236,14 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   kernel.weight_zero_points = any_weight_zero_point;
   kernel.residual = epilogue.residual.type;
   if (core.scalar()) return core;
-  kernel.k_tail = static_cast<int>(core.preparation.segment_elements() % layout.group_size);
-  if (core.kernel_groups() <= kernels::kMostFixedGroups) {
+  kernel.summation = layout.summation;
+  kernel.depth = layout.depth;
+  kernel.outliers = layout.outliers;
+  const bool in_32_bits = layout.summation < kernels::Summation::kNarrow;
+  if (layout.summation != kernels::Summation::kNarrow) {
+    kernel.k_tail = static_cast<int>(core.preparation.segment_elements() % layout.group_size);
+  }
+  if (in_32_bits && core.kernel_groups() <= kernels::kMostFixedGroups) {
     kernel.fixed_groups = static_cast<int>(core.kernel_groups());
   }
   kernel.prefetch = plan::ShouldPrefetch(layout.bytes(), cpu::Host().l2.bytes);
@@ -321,7 +327,7 @@ std::string LinearCore::Describe() const {
   if (layout.products > 1) text += ", " + std::to_string(layout.products) + " groups";
   text += std::string(", isa ") + IsaName(layout.isa) + ", " +
           std::to_string(context.thread_count()) + " thread(s)\n";
-  const plan::Algorithm algorithm = plan::Int8Algorithm(layout.isa);
+  const plan::Algorithm algorithm = plan::Int8Algorithm(layout.isa, layout.summation);
   text += std::string("  algorithm: ") + algorithm.name + " (" + algorithm.reason + ")\n";
   text += std::string("  preparation of A: ") + preparation.description() + "\n";
   const auto add_set = [&](const char* which, const KernelSet& set, int vectors, int tail_lanes) {

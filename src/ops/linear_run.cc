@@ -411,6 +411,8 @@ void Run::MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t t
   problem.weights_stride = layout.outputs;
   problem.scales = weights_.scales;
   problem.zero_points = weights_.zero_points;
+  problem.accumulation = weights_.accumulation;
+  problem.outliers = weights_.outliers;
   problem.epilogue = core_.epilogue;
   problem.output = request_.output;
   problem.residual = request_.residual;

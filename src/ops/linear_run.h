@@ -18,6 +18,8 @@ struct RunWeights {
   // kScalar only: one per column, zero_points possibly empty.
   ArrayView<const float> scales;
   ArrayView<const int32_t> zero_points;
+  Accumulation accumulation = Accumulation::kExact;
+  SparseWeights outliers;
 };
 
 // Where the accumulators go instead of `output`.

@@ -10,7 +10,9 @@
 #include <type_traits>
 
 #include "base/arithmetic.h"
+#include "ops/sparse_validate.h"
 #include "ops/validate.h"
+#include "ops/weights_packing.h"
 #include "pack/pack_panels.h"
 #include "pack/packed_matrix.h"
 
@@ -41,6 +43,43 @@ Status CheckCount(const char* field, int64_t count, int64_t products, int64_t co
                        "%" PRId64 " values; 1, groups (%" PRId64 ") or groups * N (%" PRId64
                        ") are possible",
                        count, products, columns);
+}
+
+Status CheckOutliers(const PackedWeightsOptions& options, int64_t inputs, int64_t columns) {
+  if (options.main_bits < 2 || options.main_bits > 8) {
+    return Status::Error(StatusCode::kOutOfRange, "options.main_bits", "%d is not in [2, 8]",
+                         options.main_bits);
+  }
+  if (!(options.outlier_density >= 0.0 && options.outlier_density <= 1.0)) {  // NaN included
+    return Status::Error(StatusCode::kOutOfRange, "options.outlier_density", "%g is not in [0, 1]",
+                         options.outlier_density);
+  }
+  if (options.outlier_density > 0.0 && options.main_bits != 8) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.main_bits",
+                         "is %d, but options.outlier_density chooses it", options.main_bits);
+  }
+  const bool any = !options.outliers.column_offsets.empty();
+  if ((any || options.main_bits != 8 || options.outlier_density > 0.0) &&
+      options.accumulation == Accumulation::kSaturating16) {
+    return Status::Error(StatusCode::kUnsupported, "options.accumulation",
+                         "outliers are not for sums that saturate");
+  }
+  if (!any) return Status();
+  const SparseWeights& outliers = options.outliers;
+  if (outliers.inputs != inputs || outliers.outputs != columns) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.outliers",
+                         "%" PRId64 " x %" PRId64 "; K x groups * N = %" PRId64 " x %" PRId64
+                         " is needed",
+                         outliers.inputs, outliers.outputs, inputs, columns);
+  }
+  if (inputs < kFewestOutlierInputs) {
+    return Status::Error(StatusCode::kUnsupported, "options.outliers",
+                         "K = %" PRId64 "; at least %" PRId64 " is needed", inputs,
+                         kFewestOutlierInputs);
+  }
+  const Status status = ValidateSparseWeights(outliers);
+  if (status.ok()) return Status();
+  return Status::Error(status.code(), "options.outliers", "%s", status.message());
 }
 
 }  // namespace
@@ -74,25 +113,21 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
   QFORGE_RETURN_IF_ERROR(
       CheckZeroPoints("options.zero_points", options.zero_points, DataType::kS8));
   QFORGE_RETURN_IF_ERROR(CheckIsa("options.max_isa", options.max_isa));
+  if (options.accumulation != Accumulation::kExact &&
+      options.accumulation != Accumulation::kSaturating16) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.accumulation",
+                         "%d is no accumulation", static_cast<int>(options.accumulation));
+  }
+  QFORGE_RETURN_IF_ERROR(CheckOutliers(options, inputs, columns));
+  if (options.activation_maximum < 1 || options.activation_maximum > 255) {
+    return Status::Error(StatusCode::kOutOfRange, "options.activation_maximum",
+                         "%d is not in [1, 255]", options.activation_maximum);
+  }
   const Result<Isa> isa = BestIsa(options.max_isa);
   if (!isa.ok()) return isa.status();
 
   try {
     auto matrix = std::make_shared<pack::PackedMatrix>();
-    pack::PanelLayout& layout = matrix->layout;
-    if (*isa == Isa::kScalar) {
-      layout.inputs = inputs;
-      layout.outputs = outputs;
-      layout.products = products;
-    } else {
-      layout = pack::MakePanelLayout(*isa, inputs, outputs, products);
-    }
-    const size_t bytes =
-        static_cast<size_t>(*isa == Isa::kScalar ? inputs * outputs * products : layout.bytes());
-    Result<base::AlignedBuffer> buffer = base::AlignedBuffer::Allocate(bytes, "weights");
-    if (!buffer.ok()) return buffer.status();
-    matrix->weights = std::move(buffer).value();
-
     Spread(options.scales, 1.0f, products, outputs, &matrix->scales);
     bool any_zero_point = false;
     for (int64_t i = 0; i < options.zero_points.size(); ++i) {
@@ -101,31 +136,27 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
     if (any_zero_point) {
       Spread(options.zero_points, 0, products, outputs, &matrix->zero_points);
     }
+    matrix->accumulation = options.accumulation;
+    matrix->activation_maximum = options.activation_maximum;
 
-    matrix->sums.resize(static_cast<size_t>(columns));
-    std::vector<int64_t> sums(static_cast<size_t>(outputs));
+    PackingRequest request;
+    request.isa = *isa;
+    request.inputs = inputs;
+    request.outputs = outputs;
     const int64_t block = by_row ? inputs : outputs;
     for (int64_t product = 0; product < products; ++product) {
       pack::WeightsSource source;
       source.data = weights.data + product * block * weights.stride;
       source.stride = weights.stride;
       source.order = options.layout;
-      std::fill(sums.begin(), sums.end(), 0);
-      if (*isa == Isa::kScalar) {
-        pack::AddColumnSums(source, 0, inputs, 0, outputs, sums.data());
-        pack::CopyPlain(source, inputs, outputs, 0, outputs,
-                        matrix->weights.As<int8_t>() + product * inputs * outputs);
-      } else {
-        pack::PackPanels(layout, source, 0, layout.panels,
-                         matrix->weights.As<int8_t>() + product * layout.product_bytes,
-                         sums.data());
-      }
-      // A sum that does not fit belongs to a column that is refused below.
-      for (int64_t j = 0; j < outputs; ++j) {
-        matrix->sums[static_cast<size_t>(product * outputs + j)] =
-            static_cast<int32_t>(sums[static_cast<size_t>(j)]);
-      }
+      request.sources.push_back(source);
     }
+    request.outliers = options.outliers;
+    request.main_bits = options.main_bits;
+    if (options.outlier_density > 0.0) {
+      request.main_bits = NarrowestMainBits(request, options.outlier_density);
+    }
+    QFORGE_RETURN_IF_ERROR(PackWeights(request, matrix.get()));
     for (int64_t j = 0; j < columns; ++j) {
       QFORGE_RETURN_IF_ERROR(CheckColumn("weights", *matrix, j, 0));
     }
@@ -144,19 +175,32 @@ int64_t PackedWeights::bytes() const noexcept {
 }
 
 std::string PackedWeights::Describe() const noexcept {
+  using kernels::Summation;
   const pack::PanelLayout& layout = matrix_->layout;
-  char text[256];
+  const pack::NarrowShares& shares = matrix_->shares;
+  char text[512];
+  int length = std::snprintf(text, sizeof(text),
+                             "%" PRId64 " x %" PRId64 " s8 weights, %" PRId64 " group(s), isa %s, ",
+                             layout.inputs, layout.outputs, layout.products, IsaName(layout.isa));
+  const auto add = [&](const char* format, auto... values) {
+    length +=
+        std::snprintf(text + length, sizeof(text) - static_cast<size_t>(length), format, values...);
+  };
   if (layout.isa == Isa::kScalar) {
-    std::snprintf(text, sizeof(text),
-                  "%" PRId64 " x %" PRId64 " s8 weights, %" PRId64
-                  " group(s), isa scalar, plain, %" PRId64 " bytes",
-                  layout.inputs, layout.outputs, layout.products, bytes());
+    add("plain");
   } else {
-    std::snprintf(text, sizeof(text),
-                  "%" PRId64 " x %" PRId64 " s8 weights, %" PRId64
-                  " group(s), isa %s, panels of %" PRId64 " columns x %d k, %" PRId64 " bytes",
-                  layout.inputs, layout.outputs, layout.products, IsaName(layout.isa),
-                  layout.panel_columns(), layout.group_size, bytes());
+    add("panels of %" PRId64 " columns x %d k", layout.panel_columns(), layout.group_size);
+  }
+  add(", %" PRId64 " bytes", bytes());
+  if (layout.summation == Summation::kNarrow) {
+    const double groups = static_cast<double>(shares.groups);
+    add(", %d k summed in 16 bits: %.1f %% of groups split, %.1f %% summed in 32 bits",
+        layout.depth * layout.group_size, 100.0 * static_cast<double>(shares.split) / groups,
+        100.0 * static_cast<double>(shares.wide_groups) / groups);
+  } else if (layout.summation == Summation::kSaturating) {
+    add(", %d k summed in 16 bits with saturation", kernels::kSaturatingGroups * layout.group_size);
+  } else if (matrix_->accumulation == Accumulation::kSaturating16 && layout.isa != Isa::kScalar) {
+    add(", summed in 32 bits, as the ISA does so faster than with saturation in 16");
   }
   try {
     return text;

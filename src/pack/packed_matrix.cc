@@ -5,6 +5,7 @@
 namespace qforge::pack {
 
 int64_t Magnitude(const PackedMatrix& matrix, int64_t column) noexcept {
+  if (!matrix.magnitudes.empty()) return matrix.magnitudes[static_cast<size_t>(column)];
   const PanelLayout& layout = matrix.layout;
   const int64_t product = column / layout.outputs;
   const int64_t j = column % layout.outputs;

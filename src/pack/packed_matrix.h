@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "pack/narrow_panels.h"
 #include "pack/panel_layout.h"
+#include "qforge/packed_weights.h"
 
 namespace qforge::pack {
 
@@ -19,6 +21,15 @@ struct PackedMatrix {
   std::vector<float> scales;
   std::vector<int32_t> zero_points;  // empty: all 0
   std::vector<int32_t> sums;         // sum_k B
+  // sum_k |B - zero_point|; empty: found from `weights`, which kNarrow does not allow.
+  std::vector<int64_t> magnitudes;
+  NarrowShares shares;  // kNarrow; and wide_groups where the layout has outliers
+  // kScalar: SparseWeights::column_offsets, row_indices and values of the outliers.
+  std::vector<int64_t> outlier_offsets;
+  std::vector<int64_t> outlier_rows;
+  std::vector<int8_t> outlier_values;
+  Accumulation accumulation = Accumulation::kExact;  // as was asked for
+  int32_t activation_maximum = 255;
 };
 
 // sum_k |B[k][column] - zero_point| of column `column` of products * outputs, one by one.

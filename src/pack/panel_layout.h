@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/gemm_kernel.h"
 #include "qforge/isa.h"
 
 namespace qforge::pack {
@@ -15,6 +16,9 @@ struct PanelLayout {
   int64_t inputs = 0;    // K
   int64_t outputs = 0;   // N
   int64_t products = 1;  // G
+  kernels::Summation summation = kernels::Summation::kDot;
+  int depth = 0;          // kNarrow: groups of a step
+  bool outliers = false;  // kDot: sections of wide groups follow each panel
 
   int group_size = 0;       // consecutive k of a column
   int vector_columns = 0;   // columns of a vector
@@ -40,8 +44,10 @@ struct PanelLayout {
 };
 
 // `isa` is not kScalar; sizes are >= 0 and so small that bytes() does not overflow: with
-// CheckedMultiply, (K + 4) * (N + 64) * G must fit.
-PanelLayout MakePanelLayout(Isa isa, int64_t inputs, int64_t outputs, int64_t products);
+// CheckedMultiply, (K + 4) * (N + 64) * G must fit. Where panels have sections, whose sizes depend
+// on the weights, panels are as they are before that.
+PanelLayout MakePanelLayout(Isa isa, kernels::Summation summation, int64_t inputs, int64_t outputs,
+                            int64_t products, int depth = 0);
 
 }  // namespace qforge::pack
 

@@ -2,6 +2,7 @@
 #ifndef QFORGE_PLAN_ALGORITHM_H_
 #define QFORGE_PLAN_ALGORITHM_H_
 
+#include "kernels/gemm_kernel.h"
 #include "qforge/isa.h"
 
 namespace qforge::plan {
@@ -11,8 +12,8 @@ struct Algorithm {
   const char* reason;
 };
 
-// Of the int8 product.
-Algorithm Int8Algorithm(Isa isa);
+// Of the int8 product; `summation` says nothing for kScalar.
+Algorithm Int8Algorithm(Isa isa, kernels::Summation summation);
 
 // Of the functions on arrays: quantisation, ranges, preparation of activations.
 Algorithm ArrayAlgorithm(Isa isa);

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <type_traits>
 
 #include "ref/reference.h"
 #include "ref/rounding.h"
@@ -34,41 +35,104 @@ int32_t Element(const InputMatrix& matrix, int64_t row, int64_t column) noexcept
                                       : static_cast<const int8_t*>(matrix.data)[offset];
 }
 
-// sum_k (A[row][k] - a_zero_point) * (B[k][channel] - b_zero_point), with a T being an element of
-// A. No K that fits in memory can overflow the 64-bit sum.
+// The elements of A and B that an output is made of, with a T being an element of A.
+template <class T>
+class Operands {
+ public:
+  Operands(const LinearProblem& problem, int64_t row, int64_t channel) noexcept
+      : a_(static_cast<const T*>(problem.input.data)), b_(problem.weights) {
+    const int64_t group = channel / problem.outputs;
+    const int64_t output = channel % problem.outputs;
+    a_ += row * problem.input.stride + group * problem.inputs;
+    if (problem.transposed_input) {
+      a_ = static_cast<const T*>(problem.input.data);
+      a_ += group * problem.inputs * problem.input.stride + row;
+      a_step_ = problem.input.stride;
+    }
+    if (problem.layout == WeightsLayout::kInputsByOutputs) {
+      b_ += group * problem.inputs * problem.weights_stride + output;
+      b_step_ = problem.weights_stride;
+    } else {
+      b_ += channel * problem.weights_stride;
+    }
+  }
+
+  int32_t A(int64_t k) const noexcept { return a_[k * a_step_]; }
+  int32_t B(int64_t k) const noexcept { return b_[k * b_step_]; }
+
+ private:
+  const T* a_;
+  const int8_t* b_;
+  int64_t a_step_ = 1;
+  int64_t b_step_ = 1;
+};
+
+// sum_k (A[row][k] - a_zero_point) * (B[k][channel] - b_zero_point), outliers being part of B. No K
+// that fits in memory can overflow the 64-bit sum.
 template <class T>
 int64_t Product(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
-  const int64_t group = channel / problem.outputs;
-  const int64_t output = channel % problem.outputs;
-
-  const T* const a = static_cast<const T*>(problem.input.data);
-  int64_t a_begin = row * problem.input.stride + group * problem.inputs;
-  int64_t a_step = 1;
-  if (problem.transposed_input) {
-    a_begin = group * problem.inputs * problem.input.stride + row;
-    a_step = problem.input.stride;
-  }
-
-  const int8_t* const b = problem.weights;
-  int64_t b_begin = channel * problem.weights_stride;
-  int64_t b_step = 1;
-  if (problem.layout == WeightsLayout::kInputsByOutputs) {
-    b_begin = group * problem.inputs * problem.weights_stride + output;
-    b_step = problem.weights_stride;
-  }
-
+  const Operands<T> operands(problem, row, channel);
   const int32_t a_zero_point = InputZeroPoint(problem, row);
   const int32_t b_zero_point = OfChannel(problem, problem.zero_points, channel, 0);
   int64_t sum = 0;
   for (int64_t k = 0; k < problem.inputs; ++k) {
-    sum += (a[a_begin + k * a_step] - a_zero_point) * (b[b_begin + k * b_step] - b_zero_point);
+    sum += (operands.A(k) - a_zero_point) * (operands.B(k) - b_zero_point);
+  }
+  const SparseWeights& outliers = problem.outliers;
+  if (outliers.column_offsets.empty()) return sum;
+  for (int64_t e = outliers.column_offsets[channel]; e < outliers.column_offsets[channel + 1];
+       ++e) {
+    sum += (operands.A(outliers.row_indices[e]) - a_zero_point) * outliers.values[e];
   }
   return sum;
 }
 
+int32_t Saturate16(int32_t value) noexcept {
+  return value < -32768 ? -32768 : value > 32767 ? 32767 : value;
+}
+
+// The same with sum_k A * B as Accumulation::kSaturating16 says, of A as u8, and the corrections
+// for zero-points exact.
+template <class T>
+int64_t SaturatingProduct(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
+  const Operands<T> operands(problem, row, channel);
+  constexpr int32_t kShift = std::is_signed_v<T> ? 128 : 0;
+  const int64_t a_zero_point = InputZeroPoint(problem, row) + kShift;
+  const int64_t b_zero_point = OfChannel(problem, problem.zero_points, channel, 0);
+  const int64_t inputs = problem.inputs;
+  int64_t sum = 0;
+  int64_t a_sum = 0;
+  int64_t b_sum = 0;
+  int32_t narrow[2] = {0, 0};
+  for (int64_t k = 0; k < inputs; k += 2) {
+    if (k % 256 == 0 && inputs - k >= 4) {
+      sum += narrow[0] + narrow[1];
+      narrow[0] = narrow[1] = 0;
+    }
+    int32_t pair = 0;
+    for (int64_t i = k; i < k + 2 && i < inputs; ++i) {
+      const int32_t a = operands.A(i) + kShift;
+      pair += a * operands.B(i);
+      a_sum += a;
+      b_sum += operands.B(i);
+    }
+    int32_t& half = narrow[k / 2 % 2];
+    half = Saturate16(half + Saturate16(pair));
+  }
+  sum += narrow[0] + narrow[1];
+  return sum - a_zero_point * b_sum - b_zero_point * a_sum + inputs * a_zero_point * b_zero_point;
+}
+
+template <class T>
+int64_t AnyProduct(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
+  return problem.accumulation == Accumulation::kSaturating16
+             ? SaturatingProduct<T>(problem, row, channel)
+             : Product<T>(problem, row, channel);
+}
+
 int32_t Accumulator(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
-  int64_t sum = problem.input.type == DataType::kU8 ? Product<uint8_t>(problem, row, channel)
-                                                    : Product<int8_t>(problem, row, channel);
+  int64_t sum = problem.input.type == DataType::kU8 ? AnyProduct<uint8_t>(problem, row, channel)
+                                                    : AnyProduct<int8_t>(problem, row, channel);
   const Bias& bias = problem.epilogue.bias;
   if (bias.type() == DataType::kS32) sum += static_cast<const int32_t*>(bias.data())[channel];
   return static_cast<int32_t>(sum);  // modulo 2^32

@@ -68,7 +68,8 @@ std::vector<int64_t> ExpectedSums(const PackCase& c, const TestMatrix& weights, 
 void Check(const PackCase& c, TestMatrix& weights, Random& random) {
   SCOPED_TRACE(c.Name());
   weights.Seal();
-  const PanelLayout layout = MakePanelLayout(c.isa, c.inputs, c.outputs, 1);
+  const PanelLayout layout =
+      MakePanelLayout(c.isa, kernels::AnySummation(c.isa), c.inputs, c.outputs, 1);
   const WeightsSource source{weights.data<int8_t>(), weights.stride(), c.order};
   const GuardedBuffer<int8_t> packed(layout.product_bytes, c.guard);
   constexpr int64_t kBefore = -7;  // sums are added to
