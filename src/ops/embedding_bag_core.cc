@@ -102,6 +102,7 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   BagCore core(context);
   core.table = table.shared_table();
   core.options = options;
+  if (options.row_map.empty()) core.options.row_map = {};  // an empty vector's data may be anywhere
   core.row_bytes = PartsOfRow(table.layout()).bytes();
   core.output_columns = core.copies_rows() ? core.row_bytes : table.dimension();
   core.output_element_bytes = DataTypeSize(options.output);
@@ -161,16 +162,17 @@ std::string BagCore::Describe() const {
   if (!options.row_map.empty()) {
     text += "  through a map of " + std::to_string(options.row_map.size()) + " rows\n";
   }
+  const bool portable = !copies_rows() && scalar();
   if (copies_rows()) {
     text += "  rows are copied\n";
-  } else if (scalar()) {
+  } else if (portable) {
     text += "  portable code\n";
   } else {
     text += "  kernels: " + Kernel(4).Name() + ", " + Kernel(8).Name() + "\n";
-    text += options.prefetch_distance == 0
-                ? std::string("  no prefetch\n")
-                : "  prefetch: " + std::to_string(options.prefetch_distance) + " positions ahead\n";
   }
+  text += portable || options.prefetch_distance == 0
+              ? std::string("  no prefetch\n")
+              : "  prefetch: " + std::to_string(options.prefetch_distance) + " positions ahead\n";
   return text + (options.trusted ? "  indices are trusted\n" : "  indices are checked\n");
 }
 
