@@ -98,7 +98,8 @@ class EmbeddingTable {
   std::string Describe() const noexcept;
 
   // Rows [first, first + output.rows) as the definition of the format says; `output` is f32.
-  Status Dequantize(int64_t first, const OutputMatrix& output) const noexcept;
+  Status Dequantize(const Context& context, int64_t first,
+                    const OutputMatrix& output) const noexcept;
 
   // The normalised L2 loss against `original`, f32 or f16, of the table's shape: the mean over rows
   // of |x - q(x)| / |x|, where rows of zeros count as 0 or, if they come back otherwise, as 1.

@@ -122,13 +122,7 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
 }
 
 kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
-  kernels::EmbeddingKernel kernel;
-  kernel.isa = context.isa();
-  kernel.format = table->layout.format;
-  kernel.dimension = table->layout.dimension;
-  if (kernel.format == RowFormat::kU8) kernel.parameters = table->layout.parameters;
-  if (PartsOfRow(table->layout).parameter_bytes != 0) kernel.place = table->layout.place;
-  kernel.exponent_bias = table->layout.exponent_bias;
+  kernels::EmbeddingKernel kernel = KernelOf(context.isa(), table->layout);
   kernel.pooling = options.pooling;
   kernel.weights = options.weights;
   kernel.index_bytes = index_bytes;

@@ -4,7 +4,8 @@
 #include <cstring>
 #include <new>
 
-#include "base/float_environment.h"
+#include "ops/embedding_quantize_rows.h"
+#include "ops/embedding_row_decoder.h"
 #include "ops/embedding_rows.h"
 #include "ops/row_layout.h"
 #include "ops/validate.h"
@@ -136,7 +137,8 @@ std::string EmbeddingTable::Describe() const noexcept {
   }
 }
 
-Status EmbeddingTable::Dequantize(int64_t first, const OutputMatrix& output) const noexcept {
+Status EmbeddingTable::Dequantize(const Context& context, int64_t first,
+                                  const OutputMatrix& output) const noexcept {
   const InputMatrix matrix = AsInput(output);
   QFORGE_RETURN_IF_ERROR(CheckMatrix("output", matrix, DataType::kF32, output.rows, dimension()));
   if (first < 0 || first > rows() || output.rows > rows() - first) {
@@ -149,12 +151,15 @@ Status EmbeddingTable::Dequantize(int64_t first, const OutputMatrix& output) con
   QFORGE_RETURN_IF_ERROR(CheckNoOverlap("output", matrix, "the codebooks",
                                         AsBytes(table_->codebooks, codebooks().size() * 2)));
   QFORGE_RETURN_IF_ERROR(CheckCodebookNumbers(*table_, first, first + output.rows));
-  const ref::EmbeddingRows source = RowsOf(*table_);
-  base::FloatEnvironment environment;
-  for (int64_t i = 0; i < output.rows; ++i) {
-    ref::DecodeRow(source, first + i, static_cast<float*>(output.data) + i * output.stride);
-  }
-  return Status();
+  const Result<RowDecoder> decoder = RowDecoder::Create(context.isa(), *table_);
+  if (!decoder.ok()) return decoder.status();
+  RowWalk walk;
+  walk.rows = output.rows;
+  walk.rows_at_a_time = RowsAtATime(dimension());
+  return WalkRows(context, walk, [&](int64_t begin, int64_t end, std::byte*) {
+    float* const to = static_cast<float*>(output.data) + begin * output.stride;
+    decoder->Decode(first + begin, first + end, to, output.stride);
+  });
 }
 
 }  // namespace qforge

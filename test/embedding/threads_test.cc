@@ -87,17 +87,6 @@ TEST_F(LookUpThreads, DoNotChangeResults) {
   }
 }
 
-// Runs tasks on the calling thread and counts the regions.
-class CountingPool final : public ThreadPool {
- public:
-  int ThreadCount() const noexcept override { return 2; }
-  void ParallelFor(int64_t count, Task task, void* argument) noexcept override {
-    ++regions;
-    for (int64_t i = 0; i < count; ++i) task(argument, i);
-  }
-  int regions = 0;
-};
-
 // Many indices are checked in a region of their own, in front of the one that looks up, wherever
 // the bad one lies.
 TEST_F(LookUpThreads, ShareTheCheckOfManyIndices) {

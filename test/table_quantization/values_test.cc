@@ -83,7 +83,7 @@ TEST(StoredRows, ConstantsComeBack) {
       if (options.method == RangeSearch::kSymmetric) continue;
       const EmbeddingTable table = Quantize(BestContext(), InputMatrix(row.data(), 1, 11), options);
       std::vector<float> decoded(11);
-      ASSERT_TRUE(table.Dequantize(0, OutputMatrix(decoded.data(), 1, 11)).ok());
+      ASSERT_TRUE(table.Dequantize(BestContext(), 0, OutputMatrix(decoded.data(), 1, 11)).ok());
       for (const float x : decoded) {
         EXPECT_NEAR(x, value, 0.005f * std::abs(value)) << Describe(options);
       }
@@ -118,7 +118,7 @@ class Float8 : public EveryIsaTest {
     const Result<EmbeddingTable> table = EmbeddingTable::Borrow(all, 1, layout);
     ASSERT_TRUE(table.ok()) << table.status().message();
     std::vector<float> decoded(256);
-    ASSERT_TRUE(table->Dequantize(0, OutputMatrix(decoded.data(), 1, 256)).ok());
+    ASSERT_TRUE(table->Dequantize(BestContext(), 0, OutputMatrix(decoded.data(), 1, 256)).ok());
     std::vector<float> values, expected;
     const auto add = [&](float value, float nearest) {
       for (const float sign : {1.0f, -1.0f}) {
@@ -149,7 +149,7 @@ class Float8 : public EveryIsaTest {
       const EmbeddingTable rounded =
           Quantize(context, InputMatrix(values.data(), 1, columns), options);
       std::vector<float> actual(values.size());
-      ASSERT_TRUE(rounded.Dequantize(0, OutputMatrix(actual.data(), 1, columns)).ok());
+      ASSERT_TRUE(rounded.Dequantize(context, 0, OutputMatrix(actual.data(), 1, columns)).ok());
       for (size_t i = 0; i < values.size(); ++i) {
         ASSERT_EQ(actual[i], expected[i])
             << RowFormatName(format) << ", bias " << exponent_bias << ", " << values[i];
