@@ -40,10 +40,13 @@ const char* RangeSearchName(RangeSearch search) noexcept;
 
 struct TableQuantizationOptions {
   RowFormat format = RowFormat::kU8;
-  // f32, f16, bf16, e4m3 and e5m2 need none: their values are rounded to nearest even, for e4m3 and
-  // e5m2 within the finite range. Codebooks take kKMeans; kMinMax stands for it there.
+  // f32, f16, bf16, e4m3 and e5m2 need none: their values are rounded to nearest even, within the
+  // finite range. Codebooks take kKMeans; kMinMax stands for it there.
   RangeSearch method = RangeSearch::kMinMax;
-  DataType parameters = DataType::kNone;  // as in RowLayout
+  // As in RowLayout. f16 holds no more than 65504: with such a scale and bias, values below -65504
+  // and above bias + levels * 65504 (levels: 255, 15 or 3) come back as those bounds, with such
+  // centres values beyond 65504 as that.
+  DataType parameters = DataType::kNone;
   ParameterPlace place = ParameterPlace::kLast;
   int64_t stride = 0;
   int exponent_bias = 0;
