@@ -83,7 +83,8 @@ struct EmbeddingBagOptions {
   // A table with rows pruned away: indices are looked up in this array of the unpruned number of
   // rows first, which gives the row in the table, or -1 for a row that adds nothing (without
   // pooling: a row of zeros). Borrowed; must outlive the operation. Empty: none. Its entries are
-  // checked at creation, against the table.
+  // checked at creation, against the table, and must not change afterwards: Run reads the rows that
+  // they name, wherever those are.
   ArrayView<const int32_t> row_map = {};
   // How many positions ahead rows are prefetched; 0: not at all; -1: the library chooses.
   int prefetch_distance = -1;
@@ -104,6 +105,9 @@ struct BagInput {
 // call of the size, allocates nothing.
 class EmbeddingBag {
  public:
+  // Of a twotier4 table this reads a line of every row, to check the number of its codebook; in a
+  // mapped table, from the file. The numbers must not change afterwards, neither in memory that is
+  // borrowed nor in the file: Run reads the codebooks that they name, wherever those are.
   static Result<EmbeddingBag> Create(const Context& context, const EmbeddingTable& table,
                                      const EmbeddingBagOptions& options = {}) noexcept;
 

@@ -71,7 +71,8 @@ class EmbeddingTable {
  public:
   // Uses `rows` rows at `data` where they are; they must outlive the table and what is made from
   // it, and a change to them shows. twotier4 alone: `codebooks` is clusters x 16, borrowed as well;
-  // no row may name another one (checked by the look-up, not here).
+  // no row may name another one. Not checked here, since that reads all rows, but by Dequantize(),
+  // Loss() and EmbeddingBag::Create().
   static Result<EmbeddingTable> Borrow(const void* data, int64_t rows, const RowLayout& layout,
                                        ArrayView<const Half> codebooks = {}) noexcept;
   // The same, with a copy of rows and codebooks.
