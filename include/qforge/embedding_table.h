@@ -110,10 +110,12 @@ class EmbeddingTable {
   Result<double> Loss(const Context& context, const InputMatrix& original) const noexcept;
 
   // Writes `values` to a row of a table that Copy(), Quantize() or Load() made, of the formats u8,
-  // u4, u2, f16 and bf16. u8, u4, u2: scale and bias from the smallest and largest value, and
+  // u4, u2, f32, f16 and bf16. u8, u4, u2: scale and bias from the smallest and largest value, and
   // q = floor((x - min) / scale + u) with u uniform in [0, 1), which makes the expected value x
-  // (arXiv 2010.11305); f16 and bf16: to one of the two neighbours, likewise. The same `seed` and
-  // row give the same bytes. Not safe together with anything else on the same table.
+  // (arXiv 2010.11305); f16 and bf16: to one of the two neighbours, likewise; f32: as they are.
+  // The same `seed` and row give the same bytes. Take another seed for each update of a row: with
+  // one and the same, every update rounds the same way, and what a row learns in small steps
+  // drifts. Not safe together with anything else on the same table.
   Status UpdateRow(int64_t index, ArrayView<const float> values, uint64_t seed) noexcept;
 
   // For the library's own operations.
