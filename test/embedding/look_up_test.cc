@@ -54,25 +54,33 @@ TEST_P(LookUp, EveryCombination) {
   }
 }
 
+// Every pooling, kind of weights, output and size of indices, at every dimension; guards behind and
+// in front in turn, so that both sizes of indices meet both with some of the outputs.
 TEST_P(LookUp, EveryDimension) {
   std::vector<int64_t> dimensions = {24, 32, 48, 64, 72, 96, 100, 128, 192, 256, 300, 512, 1024};
   for (int64_t dimension = 1; dimension <= 17; ++dimension) dimensions.push_back(dimension);
+  BagCase c;
+  c.rows = 7;
+  c.lengths = {2, 0, 3};
   for (const int64_t dimension : dimensions) {
-    BagCase c;
     c.layout = LayoutOf(GetParam(), dimension);
-    c.rows = 11;
-    c.lengths = {2, 0, 5};
-    c.seed = static_cast<uint64_t>(dimension);
-    c.guard = dimension % 2 == 0 ? Guard::kBehind : Guard::kInFront;
     c.output_gap = dimension % 3;
     c.prefetch_distance = static_cast<int>(dimension % 4);
-    for (const Pooling pooling : {Pooling::kSum, Pooling::kNone}) {
+    for (const Pooling pooling : kPoolings) {
       c.pooling = pooling;
-      for (const BagWeights weights : {BagWeights::kNone, BagWeights::kPerPosition}) {
+      for (const BagWeights weights : kWeights) {
+        if (pooling == Pooling::kNone && weights == BagWeights::kPerBagPosition) continue;
         c.weights = weights;
-        c.index_bytes = c.index_bytes == 4 ? 8 : 4;
-        c.output = kOutputs[++c.seed % 3];
-        ASSERT_NO_FATAL_FAILURE(CheckOnEveryIsa(c));
+        for (const DataType output : kOutputs) {
+          c.output = output;
+          for (const int index_bytes : {4, 8}) {
+            c.index_bytes = index_bytes;
+            const bool in_front = (index_bytes == 4) == (output == DataType::kF16);
+            c.guard = in_front ? Guard::kInFront : Guard::kBehind;
+            ++c.seed;
+            ASSERT_NO_FATAL_FAILURE(CheckOnEveryIsa(c));
+          }
+        }
       }
     }
   }
