@@ -60,7 +60,8 @@ struct TableQuantizationOptions {
   uint64_t seed = 1;       // twotier4: of the rows that it starts from
 
   // Called now and then, from one thread at a time, with the number of rows that are done. Where it
-  // returns false, quantisation stops with kCancelled.
+  // returns false, quantisation stops with kCancelled. No row of twotier4 is done before its
+  // codebooks are trained, which takes most of the time: until then it is called with 0.
   bool (*progress)(void* argument, int64_t rows_done, int64_t rows) noexcept = nullptr;
   void* progress_argument = nullptr;
 };
