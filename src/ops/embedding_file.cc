@@ -356,6 +356,7 @@ Result<EmbeddingTable> EmbeddingTable::Load(const std::string& path) noexcept {
         ReadSection(path, &file, header.file_bytes - header.rows_offset);
     if (!rows.ok()) return rows.status();
     QFORGE_RETURN_IF_ERROR(CheckRows(path, header, rows->data()));
+    table.owner = pack::TableOwner::kTable;
     table.own_rows = std::move(*rows);
     table.own_codebooks = std::move(*codebooks);
     table.data = table.own_rows.data();
@@ -376,6 +377,7 @@ Result<EmbeddingTable> EmbeddingTable::Map(const std::string& path, bool verify)
     const size_t bytes = static_cast<size_t>(header.file_bytes);
     void* const mapped = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.descriptor(), 0);
     if (mapped == MAP_FAILED) return SystemError("map", path);
+    table.owner = pack::TableOwner::kMapping;
     // Unmaps also where the constructor throws.
     table.mapping = std::shared_ptr<const void>(
         mapped, [bytes](const void* begin) { munmap(const_cast<void*>(begin), bytes); });

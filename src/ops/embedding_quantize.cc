@@ -237,6 +237,7 @@ Result<EmbeddingTable> EmbeddingTable::Quantize(const Context& context, const In
   auto bytes =
       base::AlignedBuffer::Allocate(static_cast<size_t>(rows.rows * layout->stride), "rows");
   if (!bytes.ok()) return bytes.status();
+  table->owner = pack::TableOwner::kTable;
   table->own_rows = std::move(*bytes);
   table->data = table->own_rows.data();
 

@@ -51,6 +51,18 @@ Result<EmbeddingTableData> CheckedTable(const void* data, int64_t rows, const Ro
   return table;
 }
 
+const char* OwnerName(pack::TableOwner owner) {
+  switch (owner) {
+    case pack::TableOwner::kCaller:
+      break;
+    case pack::TableOwner::kTable:
+      return "owned";
+    case pack::TableOwner::kMapping:
+      return "mapped";
+  }
+  return "borrowed";
+}
+
 Status NoMemory() {
   return Status::Error(StatusCode::kResourceExhausted, "", "no memory for a table");
 }
@@ -84,6 +96,7 @@ Result<EmbeddingTable> EmbeddingTable::Copy(const void* data, int64_t rows, cons
   if (!codebooks.empty()) {
     std::memcpy(own_codebooks->data(), codebooks.data(), own_codebooks->size());
   }
+  table.owner = pack::TableOwner::kTable;
   table.own_rows = std::move(*own_rows);
   table.own_codebooks = std::move(*own_codebooks);
   table.data = table.own_rows.data();
@@ -128,10 +141,7 @@ std::string EmbeddingTable::Describe() const noexcept {
       text += ", exponent bias " + std::to_string(layout.exponent_bias);
     }
     if (table_->clusters != 0) text += ", " + std::to_string(table_->clusters) + " codebooks";
-    text += ", " + std::to_string(bytes()) + " bytes, ";
-    return text + (table_->mapping != nullptr ? "mapped"
-                   : table_->writable()       ? "owned"
-                                              : "borrowed");
+    return text + ", " + std::to_string(bytes()) + " bytes, " + OwnerName(table_->owner);
   } catch (const std::bad_alloc&) {
     return std::string();
   }

@@ -152,10 +152,10 @@ Status EmbeddingTable::UpdateRow(int64_t index, ArrayView<const float> values,
     return Status::Error(StatusCode::kOutOfRange, "index", "%" PRId64 " is not in [0, %" PRId64 ")",
                          index, table_->rows);
   }
-  if (!table_->writable()) {
-    return Status::Error(StatusCode::kUnsupported, "table",
-                         "is %s; tables that own their rows can be updated",
-                         table_->mapping != nullptr ? "mapped from a file" : "borrowed");
+  if (table_->owner != pack::TableOwner::kTable) {
+    return Status::Error(
+        StatusCode::kUnsupported, "table", "is %s; tables that own their rows can be updated",
+        table_->owner == pack::TableOwner::kMapping ? "mapped from a file" : "borrowed");
   }
   if (values.size() != layout.dimension) {
     return Status::Error(StatusCode::kInvalidArgument, "values",
