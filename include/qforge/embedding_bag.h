@@ -17,6 +17,7 @@
 #ifndef QFORGE_EMBEDDING_BAG_H_
 #define QFORGE_EMBEDDING_BAG_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,23 +40,33 @@ enum class BagWeights : uint8_t {
   kPerBagPosition  // weights[p - the bag's first p]: at least as many as the longest bag has
 };
 
-// What the last dimension of a bag's description means.
+// What the last dimension of a bag's description means. Offsets may begin above 0 and end before
+// the indices do: indices that no bag has are neither read nor checked.
 enum class BagBounds : uint8_t {
   kOffsets,        // bags + 1 values: bag b is [offsets[b], offsets[b + 1])
   kOffsetsNoLast,  // bags values: the last bag ends with the indices
   kLengths,        // bags values: they add up to the number of indices
 };
 
-// Integers of 32 or 64 bits. Made from anything with data() and size(), or a pointer and a size.
+// Integers of 32 or 64 bits. Made from a pointer and a size, from an array, or from anything with
+// data() and size() that holds int32_t or int64_t.
 class IndexView {
+  template <class T>
+  using IfIndex = std::enable_if_t<std::is_same<std::remove_const_t<T>, int32_t>::value ||
+                                   std::is_same<std::remove_const_t<T>, int64_t>::value>;
+
  public:
   constexpr IndexView() noexcept = default;
   constexpr IndexView(const int32_t* data, int64_t size) noexcept
       : data_(data), size_(size), bytes_(4) {}
   constexpr IndexView(const int64_t* data, int64_t size) noexcept
       : data_(data), size_(size), bytes_(8) {}
-  template <class Container, class Element = std::remove_const_t<std::remove_pointer_t<
-                                 decltype(std::declval<const Container&>().data())>>>
+  template <class T, size_t kSize, class = IfIndex<T>>
+  constexpr IndexView(const T (&array)[kSize]) noexcept
+      : IndexView(array, static_cast<int64_t>(kSize)) {}
+  template <
+      class Container,
+      class = IfIndex<std::remove_pointer_t<decltype(std::declval<const Container&>().data())>>>
   constexpr IndexView(const Container& container) noexcept
       : IndexView(container.data(), static_cast<int64_t>(container.size())) {}
 
@@ -117,8 +128,9 @@ class EmbeddingBag {
   Status Run(const BagInput& input, const OutputMatrix& output) const noexcept;
 
   // Many look-ups in one parallel region, cut into parts of equal work. `outputs` may be columns of
-  // one matrix. The first error in order comes back, with "bags[i]" in front of its field, and
-  // nothing is written anywhere.
+  // one matrix, but must have no element in common, which is not checked: threads would race. The
+  // first error in order comes back, with "bags[i]" in front of its field, and nothing is written
+  // anywhere.
   static Status RunAll(const Context& context, ArrayView<const EmbeddingBag> bags,
                        ArrayView<const BagInput> inputs,
                        ArrayView<const OutputMatrix> outputs) noexcept;
