@@ -88,7 +88,11 @@ class EmbeddingTable {
 
   // The file form: a header with version and checksums, then codebooks and rows as they are in
   // memory. Map() reads rows from the file as they are used; it verifies header and sizes, and all
-  // rows where `verify` is true. kDataCorrupted where something does not match.
+  // rows where `verify` is true. kDataCorrupted where something does not match, kInvalidArgument
+  // where there is no such file, or no access. Save() replaces a file when the new one is complete,
+  // keeps its mode, and follows symbolic links. A file that is mapped may be replaced like that,
+  // but must not be written to or cut short: reading rows that are no longer there ends the process
+  // (SIGBUS).
   Status Save(const std::string& path) const noexcept;
   static Result<EmbeddingTable> Load(const std::string& path) noexcept;
   static Result<EmbeddingTable> Map(const std::string& path, bool verify = false) noexcept;
