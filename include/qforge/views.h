@@ -54,7 +54,7 @@ struct MatrixView {
 };
 
 // A MatrixView whose element type is a value, so that one function serves every type. Converts
-// from pointers and MatrixViews of u8, s8, s32 and f32.
+// from pointers and MatrixViews of u8, s8, s32, f32, f16 and bf16.
 template <bool kConst>
 class AnyMatrixView {
   template <class T>

@@ -39,9 +39,10 @@ TEST(PublishedLosses, AreReproduced) {
     const double min_max = loss(RowFormat::kU4, RangeSearch::kMinMax);
     const double greedy = loss(RowFormat::kU4, RangeSearch::kGreedy);
     EXPECT_LT(min_max, 1.02 * published.min_max);
-    EXPECT_GT(min_max, 0.96 * published.min_max);
+    const double least = published.dimension == 16 ? 0.96 : 0.98;
+    EXPECT_GT(min_max, least * published.min_max);
     EXPECT_LT(greedy, 1.02 * published.greedy);
-    EXPECT_GT(greedy, 0.96 * published.greedy);
+    EXPECT_GT(greedy, least * published.greedy);
     if (published.codebook == 0.0) continue;
     EXPECT_LT(loss(RowFormat::kCodebook4, RangeSearch::kKMeans), 1.02 * published.codebook);
   }
