@@ -183,6 +183,11 @@ std::vector<Half> SafeTensorsFile::ReadHalves(const std::string& name,
   return Read<Half>(name, "F16", shape);
 }
 
+std::vector<BFloat16> SafeTensorsFile::ReadBFloat16s(const std::string& name,
+                                                     const std::vector<int64_t>& shape) {
+  return Read<BFloat16>(name, "BF16", shape);
+}
+
 std::vector<int64_t> SafeTensorsFile::ReadIntegers(const std::string& name,
                                                    const std::vector<int64_t>& shape) {
   return Read<int64_t>(name, "I64", shape);

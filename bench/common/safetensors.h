@@ -33,9 +33,11 @@ class SafeTensorsFile {
   bool Has(const std::string& name) const { return tensors_.count(name) != 0; }
   const TensorInfo& Info(const std::string& name) const;
 
-  // The dtype must be F32, F16 or I64. `shape`: what the tensor must have; -1 stands for any size.
+  // The dtype must be F32, F16, BF16 or I64. `shape`: what the tensor must have; -1 stands for any
+  // size.
   std::vector<float> ReadFloats(const std::string& name, const std::vector<int64_t>& shape);
   std::vector<Half> ReadHalves(const std::string& name, const std::vector<int64_t>& shape);
+  std::vector<BFloat16> ReadBFloat16s(const std::string& name, const std::vector<int64_t>& shape);
   std::vector<int64_t> ReadIntegers(const std::string& name, const std::vector<int64_t>& shape);
 
   // Throws std::runtime_error with the path in front of `message`.

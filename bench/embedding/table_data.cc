@@ -155,6 +155,9 @@ void FlushRows(const TableData& data, const Lookups& lookups, int64_t calls) {
 
 bool IsSumOfRows(const TableData& data, const Lookups& lookups, const int64_t* indices,
                  const float* output) {
+  ContextOptions portable;  // shares no code with what is measured
+  portable.max_isa = Isa::kScalar;
+  const Context context = Context::Create(portable).value();
   const int64_t dimension = data.which().dimension;
   std::vector<float> row(static_cast<size_t>(dimension));
   std::vector<double> sums(row.size()), magnitudes(row.size());
@@ -164,7 +167,8 @@ bool IsSumOfRows(const TableData& data, const Lookups& lookups, const int64_t* i
     const int64_t begin = lookups.offsets()[static_cast<size_t>(bag)];
     const int64_t end = lookups.offsets()[static_cast<size_t>(bag) + 1];
     for (int64_t i = begin; i < end; ++i) {
-      const Status status = data.table().Dequantize(indices[i], {row.data(), 1, dimension});
+      const Status status =
+          data.table().Dequantize(context, indices[i], {row.data(), 1, dimension});
       if (!status.ok()) throw std::runtime_error(status.message());
       for (size_t j = 0; j < row.size(); ++j) {
         sums[j] += row[j];

@@ -91,10 +91,15 @@ struct Tensor {
   qforge::InputMatrix rows;
 };
 
+bool IsMatrix(const qforge::bench::TensorInfo& info) {
+  return info.shape.size() == 2 &&
+         (info.dtype == "F32" || info.dtype == "F16" || info.dtype == "BF16");
+}
+
 std::string Matrices(const SafeTensorsFile& file) {
   std::string names;
   for (const auto& [name, info] : file.tensors()) {
-    if (info.shape.size() != 2 || (info.dtype != "F32" && info.dtype != "F16")) continue;
+    if (!IsMatrix(info)) continue;
     names += (names.empty() ? "" : ", ") + name;
   }
   return names.empty() ? "it has none" : "it has " + names;
@@ -103,21 +108,26 @@ std::string Matrices(const SafeTensorsFile& file) {
 Tensor ReadTensor(const std::string& path, const std::string& name) {
   SafeTensorsFile file(path);
   const auto found = file.tensors().find(name);
-  if (found == file.tensors().end() || found->second.shape.size() != 2 ||
-      (found->second.dtype != "F32" && found->second.dtype != "F16")) {
-    file.Fail("has no matrix of F32 or F16 called '" + name + "'; " + Matrices(file));
+  if (found == file.tensors().end() || !IsMatrix(found->second)) {
+    file.Fail("has no matrix of F32, F16 or BF16 called '" + name + "'; " + Matrices(file));
   }
   const std::vector<int64_t>& shape = found->second.shape;
   Tensor tensor;
   tensor.name = name;
   tensor.dtype = found->second.dtype;
-  if (tensor.dtype == "F32") {
-    tensor.floats = file.ReadFloats(name, shape);
-    tensor.rows = qforge::InputMatrix(tensor.floats.data(), shape[0], shape[1]);
-  } else {
+  if (tensor.dtype == "F16") {
     tensor.halves = file.ReadHalves(name, shape);
     tensor.rows = qforge::InputMatrix(tensor.halves.data(), shape[0], shape[1]);
+    return tensor;
   }
+  if (tensor.dtype == "F32") {
+    tensor.floats = file.ReadFloats(name, shape);
+  } else {
+    for (const qforge::BFloat16 value : file.ReadBFloat16s(name, shape)) {
+      tensor.floats.push_back(qforge::ToFloat(value));
+    }
+  }
+  tensor.rows = qforge::InputMatrix(tensor.floats.data(), shape[0], shape[1]);
   return tensor;
 }
 
@@ -169,8 +179,6 @@ std::vector<Outcome> Compare(const qforge::Context& context, const Tensor& tenso
     variant.format = format;
     variant.method = method;
     variant.parameters = parameters;
-    const bool is_fp8 = format == RowFormat::kE4M3 || format == RowFormat::kE5M2;
-    if (!is_fp8) variant.exponent_bias = 0;
     outcomes.push_back(Run(context, tensor, variant, nullptr));
   };
   for (int i = 0; i < qforge::kRowFormatCount; ++i) {
@@ -276,7 +284,17 @@ qforge::Context MakeContext(int threads) {
   return ValueOrThrow(std::move(context));
 }
 
+// Saving comes last, and quantising can take minutes: whether a file can be made where the table
+// goes is tried before.
+void TryOutput(const std::string& path) {
+  const std::string trial = path + ".trial";
+  const bool made = static_cast<bool>(std::ofstream(trial));
+  std::remove(trial.c_str());
+  if (!made) throw std::runtime_error(path + " cannot be written");
+}
+
 void Main(const Arguments& arguments) {
+  if (!arguments.compare) TryOutput(arguments.output);
   const qforge::Context context = MakeContext(arguments.threads);
   const Tensor tensor = ReadTensor(arguments.input, arguments.tensor);
   std::printf("%s: %s rows of %s, %s; as fp32 %s bytes\n\n", tensor.name.c_str(),
@@ -310,6 +328,7 @@ int main(int argc, char** argv) {
   Arguments arguments;
   TableQuantizationOptions& options = arguments.options;
   std::string format = "u4", method, parameters;
+  bool parameters_first = false;
   CLI::App app(
       "Turns a matrix of a safetensors file into an embedding table for qforge: quantises its "
       "rows,\nsaves them, and prints size and loss. With --compare it does so for every format and "
@@ -321,19 +340,25 @@ int main(int argc, char** argv) {
       "  qforge_quantize_table --input m.safetensors --tensor emb.0 --format u4 --output e.qtable");
   app.get_formatter()->column_width(30);
   app.add_option("--input", arguments.input, "the safetensors file")->type_name("FILE")->required();
-  app.add_option("--tensor", arguments.tensor, "a matrix of F32 or F16 in it, a row per entity")
+  app.add_option("--tensor", arguments.tensor,
+                 "a matrix of F32, F16 or BF16 in it, a row per entity")
       ->type_name("NAME")
       ->required();
   const auto* const output =
       app.add_option("--output", arguments.output, "where the table goes")->type_name("FILE");
-  app.add_flag("--compare", arguments.compare, "show every format and method, and save nothing");
-  app.add_option("--format", format,
-                 "f32, f16, bf16, e4m3, e5m2, u8, u4, u2, codebook4 or twotier4")
+  auto* const compare = app.add_flag("--compare", arguments.compare,
+                                     "show every format and method, and save nothing");
+  // What describes one table says nothing about all of them.
+  const auto of_one_table = [&](CLI::Option* option) { return option->excludes(compare); };
+  of_one_table(app.add_option("--format", format,
+                              "f32, f16, bf16, e4m3, e5m2, u8, u4, u2, codebook4 or twotier4"))
+
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--method", method,
-                 "for u8, u4 and u2: minmax, symmetric, greedy (default) or histogram; for "
-                 "codebooks: kmeans")
+  of_one_table(
+      app.add_option("--method", method,
+                     "for u8, u4 and u2: minmax, symmetric, greedy (default) or histogram; for "
+                     "codebooks: kmeans"))
       ->type_name("NAME");
   app.add_option("--threads", arguments.threads, "to use; default: as many as there are processors")
       ->type_name("N")
@@ -341,10 +366,19 @@ int main(int argc, char** argv) {
   app.add_option("--json", arguments.json, "also write the figures to this file")
       ->type_name("FILE");
   constexpr char kDetails[] = "Details";
-  app.add_option("--parameters", parameters, "type of u8's scale and bias: f32 or f16")
+  of_one_table(
+      app.add_option("--parameters", parameters, "type of u8's scale and bias: f32 or f16"))
       ->type_name("NAME")
       ->group(kDetails);
-  app.add_option("--exponent-bias", options.exponent_bias, "of e4m3 (default 7) and e5m2 (15)")
+  of_one_table(app.add_flag("--parameters-first", parameters_first,
+                            "put scale and bias, centres or codebook in front of a row's values"))
+      ->group(kDetails);
+  of_one_table(app.add_option("--stride", options.stride,
+                              "bytes from row to row; default: no gap between them"))
+      ->type_name("N")
+      ->group(kDetails);
+  of_one_table(
+      app.add_option("--exponent-bias", options.exponent_bias, "of e4m3 (default 7) and e5m2 (15)"))
       ->type_name("N")
       ->group(kDetails);
   app.add_option("--bins", options.bins, "steps of greedy, bins of histogram")
@@ -376,6 +410,7 @@ int main(int argc, char** argv) {
     options.format = ParseFormat(format);
     options.method = method.empty() ? UsualMethod(options.format) : ParseMethod(method);
     if (!parameters.empty()) options.parameters = ParseParameters(parameters);
+    if (parameters_first) options.place = qforge::ParameterPlace::kFirst;
     Main(arguments);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "qforge_quantize_table: %s\n", error.what());

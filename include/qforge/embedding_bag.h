@@ -17,6 +17,7 @@
 #ifndef QFORGE_EMBEDDING_BAG_H_
 #define QFORGE_EMBEDDING_BAG_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,7 +40,8 @@ enum class BagWeights : uint8_t {
   kPerBagPosition  // weights[p - the bag's first p]: at least as many as the longest bag has
 };
 
-// What the last dimension of a bag's description means.
+// What the last dimension of a bag's description means. Offsets may begin above 0 and end before
+// the indices do: indices that no bag has are neither read nor checked.
 enum class BagBounds : uint8_t {
   kOffsets,        // bags + 1 values: bag b is [offsets[b], offsets[b + 1])
   kOffsetsNoLast,  // bags values: the last bag ends with the indices
@@ -56,7 +58,8 @@ struct EmbeddingBagOptions {
   // A table with rows pruned away: indices are looked up in this array of the unpruned number of
   // rows first, which gives the row in the table, or -1 for a row that adds nothing (without
   // pooling: a row of zeros). Borrowed; must outlive the operation. Empty: none. Its entries are
-  // checked at creation, against the table.
+  // checked at creation, against the table, and must not change afterwards: Run reads the rows that
+  // they name, wherever those are.
   ArrayView<const int32_t> row_map = {};
   // How many positions ahead rows are prefetched; 0: not at all; -1: the library chooses.
   int prefetch_distance = -1;
@@ -77,6 +80,9 @@ struct BagInput {
 // call of the size, allocates nothing.
 class EmbeddingBag {
  public:
+  // Of a twotier4 table this reads a line of every row, to check the number of its codebook; in a
+  // mapped table, from the file. The numbers must not change afterwards, neither in memory that is
+  // borrowed nor in the file: Run reads the codebooks that they name, wherever those are.
   static Result<EmbeddingBag> Create(const Context& context, const EmbeddingTable& table,
                                      const EmbeddingBagOptions& options = {}) noexcept;
 
@@ -86,8 +92,9 @@ class EmbeddingBag {
   Status Run(const BagInput& input, const OutputMatrix& output) const noexcept;
 
   // Many look-ups in one parallel region, cut into parts of equal work. `outputs` may be columns of
-  // one matrix. The first error in order comes back, with "bags[i]" in front of its field, and
-  // nothing is written anywhere.
+  // one matrix, but must have no element in common, which is not checked: threads would race. The
+  // first error in order comes back, with "bags[i]" in front of its field, and nothing is written
+  // anywhere.
   static Status RunAll(const Context& context, ArrayView<const EmbeddingBag> bags,
                        ArrayView<const BagInput> inputs,
                        ArrayView<const OutputMatrix> outputs) noexcept;

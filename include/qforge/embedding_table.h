@@ -28,7 +28,8 @@ enum class RangeSearch : uint8_t {
   // and bias rounded as they will be stored, has a chance to fall (arXiv 1911.02079, section 3).
   // Never worse than kMinMax on any row.
   kGreedy,
-  // u8, u4, u2: the best range whose ends are bounds of a histogram of the row.
+  // u8, u4, u2: the best range whose ends are bounds of a histogram of the row. Slow: all
+  // such ranges are candidates. u2 takes longest, about 0.1 ms for a row of 32.
   kHistogram,
   // codebook4: the 16 centres that lose least, k-means in one dimension solved exactly; twotier4:
   // codebooks by k-means over the rows.
@@ -40,10 +41,13 @@ const char* RangeSearchName(RangeSearch search) noexcept;
 
 struct TableQuantizationOptions {
   RowFormat format = RowFormat::kU8;
-  // f32, f16, bf16, e4m3 and e5m2 need none: their values are rounded to nearest even, for e4m3 and
-  // e5m2 within the finite range. Codebooks take kKMeans; kMinMax stands for it there.
+  // f32, f16, bf16, e4m3 and e5m2 need none: their values are rounded to nearest even, within the
+  // finite range. Codebooks take kKMeans; kMinMax stands for it there.
   RangeSearch method = RangeSearch::kMinMax;
-  DataType parameters = DataType::kNone;  // as in RowLayout
+  // As in RowLayout. f16 holds no more than 65504: with such a scale and bias, values below -65504
+  // and above bias + levels * 65504 (levels: 255, 15 or 3) come back as those bounds, with such
+  // centres values beyond 65504 as that.
+  DataType parameters = DataType::kNone;
   ParameterPlace place = ParameterPlace::kLast;
   int64_t stride = 0;
   int exponent_bias = 0;
@@ -57,7 +61,8 @@ struct TableQuantizationOptions {
   uint64_t seed = 1;       // twotier4: of the rows that it starts from
 
   // Called now and then, from one thread at a time, with the number of rows that are done. Where it
-  // returns false, quantisation stops with kCancelled.
+  // returns false, quantisation stops with kCancelled. No row of twotier4 is done before its
+  // codebooks are trained, which takes most of the time: until then it is called with 0.
   bool (*progress)(void* argument, int64_t rows_done, int64_t rows) noexcept = nullptr;
   void* progress_argument = nullptr;
 };
@@ -68,7 +73,8 @@ class EmbeddingTable {
  public:
   // Uses `rows` rows at `data` where they are; they must outlive the table and what is made from
   // it, and a change to them shows. twotier4 alone: `codebooks` is clusters x 16, borrowed as well;
-  // no row may name another one (checked by the look-up, not here).
+  // no row may name another one. Not checked here, since that reads all rows, but by Dequantize(),
+  // Loss() and EmbeddingBag::Create().
   static Result<EmbeddingTable> Borrow(const void* data, int64_t rows, const RowLayout& layout,
                                        ArrayView<const Half> codebooks = {}) noexcept;
   // The same, with a copy of rows and codebooks.
@@ -83,7 +89,11 @@ class EmbeddingTable {
 
   // The file form: a header with version and checksums, then codebooks and rows as they are in
   // memory. Map() reads rows from the file as they are used; it verifies header and sizes, and all
-  // rows where `verify` is true. kDataCorrupted where something does not match.
+  // rows where `verify` is true. kDataCorrupted where something does not match, kInvalidArgument
+  // where there is no such file, or no access. Save() replaces a file when the new one is complete,
+  // keeps its mode, and follows symbolic links. A file that is mapped may be replaced like that,
+  // but must not be written to or cut short: reading rows that are no longer there ends the process
+  // (SIGBUS).
   Status Save(const std::string& path) const noexcept;
   static Result<EmbeddingTable> Load(const std::string& path) noexcept;
   static Result<EmbeddingTable> Map(const std::string& path, bool verify = false) noexcept;
@@ -98,17 +108,20 @@ class EmbeddingTable {
   std::string Describe() const noexcept;
 
   // Rows [first, first + output.rows) as the definition of the format says; `output` is f32.
-  Status Dequantize(int64_t first, const OutputMatrix& output) const noexcept;
+  Status Dequantize(const Context& context, int64_t first,
+                    const OutputMatrix& output) const noexcept;
 
   // The normalised L2 loss against `original`, f32 or f16, of the table's shape: the mean over rows
   // of |x - q(x)| / |x|, where rows of zeros count as 0 or, if they come back otherwise, as 1.
   Result<double> Loss(const Context& context, const InputMatrix& original) const noexcept;
 
   // Writes `values` to a row of a table that Copy(), Quantize() or Load() made, of the formats u8,
-  // u4, u2, f16 and bf16. u8, u4, u2: scale and bias from the smallest and largest value, and
+  // u4, u2, f32, f16 and bf16. u8, u4, u2: scale and bias from the smallest and largest value, and
   // q = floor((x - min) / scale + u) with u uniform in [0, 1), which makes the expected value x
-  // (arXiv 2010.11305); f16 and bf16: to one of the two neighbours, likewise. The same `seed` and
-  // row give the same bytes. Not safe together with anything else on the same table.
+  // (arXiv 2010.11305); f16 and bf16: to one of the two neighbours, likewise; f32: as they are.
+  // The same `seed` and row give the same bytes. Take another seed for each update of a row: with
+  // one and the same, every update rounds the same way, and what a row learns in small steps
+  // drifts. Not safe together with anything else on the same table.
   Status UpdateRow(int64_t index, ArrayView<const float> values, uint64_t seed) noexcept;
 
   // For the library's own operations.

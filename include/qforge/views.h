@@ -37,16 +37,25 @@ class ArrayView {
   int64_t size_ = 0;
 };
 
-// Integers of 32 or 64 bits. Made from anything with data() and size(), or a pointer and a size.
+// Integers of 32 or 64 bits. Made from a pointer and a size, from an array, or from anything with
+// data() and size() that holds int32_t or int64_t.
 class IndexView {
+  template <class T>
+  using IfIndex = std::enable_if_t<std::is_same<std::remove_const_t<T>, int32_t>::value ||
+                                   std::is_same<std::remove_const_t<T>, int64_t>::value>;
+
  public:
   constexpr IndexView() noexcept = default;
   constexpr IndexView(const int32_t* data, int64_t size) noexcept
       : data_(data), size_(size), bytes_(4) {}
   constexpr IndexView(const int64_t* data, int64_t size) noexcept
       : data_(data), size_(size), bytes_(8) {}
-  template <class Container, class Element = std::remove_const_t<std::remove_pointer_t<
-                                 decltype(std::declval<const Container&>().data())>>>
+  template <class T, size_t kSize, class = IfIndex<T>>
+  constexpr IndexView(const T (&array)[kSize]) noexcept
+      : IndexView(array, static_cast<int64_t>(kSize)) {}
+  template <
+      class Container,
+      class = IfIndex<std::remove_pointer_t<decltype(std::declval<const Container&>().data())>>>
   constexpr IndexView(const Container& container) noexcept
       : IndexView(container.data(), static_cast<int64_t>(container.size())) {}
 
@@ -81,7 +90,7 @@ struct MatrixView {
 };
 
 // A MatrixView whose element type is a value, so that one function serves every type. Converts
-// from pointers and MatrixViews of u8, s8, s32 and f32.
+// from pointers and MatrixViews of u8, s8, s32, f32, f16 and bf16.
 template <bool kConst>
 class AnyMatrixView {
   template <class T>

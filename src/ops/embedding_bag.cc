@@ -92,15 +92,15 @@ Status EmbeddingBag::RunAll(const Context& context, ArrayView<const EmbeddingBag
   QFORGE_RETURN_IF_ERROR(CheckCount("outputs", outputs, count));
   if (count == 0) return Status();
 
-  // Contents are read of those look-ups alone whose shapes, and those before, are right; so the
-  // first error in order is what comes back.
-  Status bad_shape;
+  // Bounds are read of those look-ups alone whose shapes, and those before, are right, and indices
+  // of those whose bounds are; so the first error in order is what comes back.
+  Status later_error;
   int64_t sound = 0;
   int64_t starts = 0;
   for (; sound < count; ++sound) {
     const BagCore& core = bags[sound].state_->core;
-    bad_shape = ValidateBagShapes(core, inputs[sound], outputs[sound]);
-    if (!bad_shape.ok()) break;
+    later_error = ValidateBagShapes(core, inputs[sound], outputs[sound]);
+    if (!later_error.ok()) break;
     starts += StartsToMake(core, inputs[sound]);
   }
   const size_t lookup_bytes = static_cast<size_t>(sound) * sizeof(BagLookup);
@@ -114,11 +114,19 @@ Status EmbeddingBag::RunAll(const Context& context, ArrayView<const EmbeddingBag
   for (int64_t i = 0; i < sound; ++i) {
     const BagCore& core = bags[i].state_->core;
     BagLookup* const lookup = new (lookups + i) BagLookup{&core, &inputs[i], &outputs[i], nullptr};
-    const Status status = ValidateBagContents(lookup, next_starts);
-    if (!status.ok()) return AmongAll(status, i);
+    const Status status = ValidateBagBounds(lookup, next_starts);
+    if (!status.ok()) {
+      later_error = status;
+      sound = i;
+    }
     next_starts += StartsToMake(core, inputs[i]);
   }
-  if (!bad_shape.ok()) return AmongAll(bad_shape, sound);
+  if (!IndicesAreInRange(context, lookups, sound)) {
+    int64_t number;
+    const Status bad_index = FindBadIndex(lookups, sound, &number);
+    return AmongAll(bad_index, number);
+  }
+  if (!later_error.ok()) return AmongAll(later_error, sound);
   QFORGE_RETURN_IF_ERROR(CheckOutputsApart(lookups, count, extents));
   RunLookups(context, lookups, count);
   return Status();

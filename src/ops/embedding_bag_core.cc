@@ -102,6 +102,7 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   BagCore core(context);
   core.table = table.shared_table();
   core.options = options;
+  if (options.row_map.empty()) core.options.row_map = {};  // an empty vector's data may be anywhere
   core.row_bytes = PartsOfRow(table.layout()).bytes();
   core.output_columns = core.copies_rows() ? core.row_bytes : table.dimension();
   core.output_element_bytes = DataTypeSize(options.output);
@@ -121,13 +122,7 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
 }
 
 kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
-  kernels::EmbeddingKernel kernel;
-  kernel.isa = context.isa();
-  kernel.format = table->layout.format;
-  kernel.dimension = table->layout.dimension;
-  if (kernel.format == RowFormat::kU8) kernel.parameters = table->layout.parameters;
-  if (PartsOfRow(table->layout).parameter_bytes != 0) kernel.place = table->layout.place;
-  kernel.exponent_bias = table->layout.exponent_bias;
+  kernels::EmbeddingKernel kernel = KernelOf(context.isa(), table->layout);
   kernel.pooling = options.pooling;
   kernel.weights = options.weights;
   kernel.index_bytes = index_bytes;
@@ -161,16 +156,17 @@ std::string BagCore::Describe() const {
   if (!options.row_map.empty()) {
     text += "  through a map of " + std::to_string(options.row_map.size()) + " rows\n";
   }
+  const bool portable = !copies_rows() && scalar();
   if (copies_rows()) {
     text += "  rows are copied\n";
-  } else if (scalar()) {
+  } else if (portable) {
     text += "  portable code\n";
   } else {
     text += "  kernels: " + Kernel(4).Name() + ", " + Kernel(8).Name() + "\n";
-    text += options.prefetch_distance == 0
-                ? std::string("  no prefetch\n")
-                : "  prefetch: " + std::to_string(options.prefetch_distance) + " positions ahead\n";
   }
+  text += portable || options.prefetch_distance == 0
+              ? std::string("  no prefetch\n")
+              : "  prefetch: " + std::to_string(options.prefetch_distance) + " positions ahead\n";
   return text + (options.trusted ? "  indices are trusted\n" : "  indices are checked\n");
 }
 

@@ -81,8 +81,17 @@ inline int64_t StartsToMake(const BagCore& core, const BagInput& input) noexcept
   return input.bounds.element_bytes() == 8 ? 0 : input.bounds.size();
 }
 
-// Sets lookup->starts, to the bounds themselves or to `room`; checks bounds and indices, unless the
-// caller vouches for them. The shapes are valid.
+// Sets lookup->starts, to the bounds themselves or to `room`; checks bounds, and the weights that
+// they ask for, unless the caller vouches for them. The shapes are valid.
+Status ValidateBagBounds(BagLookup* lookup, int64_t* room) noexcept;
+
+// Whether all indices are in range, but for those that callers vouch for. On the threads of
+// `context` where they are many. The bounds are valid.
+bool IndicesAreInRange(const Context& context, const BagLookup* lookups, int64_t count) noexcept;
+// Where they are not: names the first one in order, which is in look-up *number.
+Status FindBadIndex(const BagLookup* lookups, int64_t count, int64_t* number) noexcept;
+
+// All of this for one look-up.
 Status ValidateBagContents(BagLookup* lookup, int64_t* room) noexcept;
 
 // No output has a byte in common with what another look-up reads. `room`: 2 * count numbers.

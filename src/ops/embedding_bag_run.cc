@@ -25,20 +25,67 @@ plan::LookupShape ShapeOf(const BagLookup& lookup) {
   return shape;
 }
 
-// Output rows [begin, end) as bytes of the table.
-void CopyTableRows(const BagLookup& lookup, int64_t begin, int64_t end) {
-  const BagCore& core = *lookup.core;
-  const size_t bytes = static_cast<size_t>(core.row_bytes);
-  const int32_t* const map = core.options.row_map.empty() ? nullptr : core.options.row_map.data();
-  for (int64_t p = begin; p < end; ++p) {
-    std::byte* const to = static_cast<std::byte*>(lookup.output->data) + p * lookup.output->stride;
-    int64_t row = lookup.input->indices[p];
-    if (map != nullptr) row = map[row];
-    if (row < 0) {
-      std::memset(to, 0, bytes);
-    } else {
-      std::memcpy(to, core.table->data + row * core.table->layout.stride, bytes);
+// Copies rows of a table as they are stored, those that indices of type Index name.
+template <class Index>
+class RowCopier {
+ public:
+  explicit RowCopier(const BagLookup& lookup)
+      : indices_(static_cast<const Index*>(lookup.input->indices.data())),
+        map_(lookup.core->options.row_map.data()),
+        table_(lookup.core->table->data),
+        stride_(lookup.core->table->layout.stride),
+        bytes_(lookup.core->row_bytes),
+        distance_(lookup.core->options.prefetch_distance),
+        output_(static_cast<std::byte*>(lookup.output->data)),
+        output_stride_(lookup.output->stride) {}
+
+  // Writes the output's rows [begin, end).
+  void Copy(int64_t begin, int64_t end) const {
+    // The first rows are prefetched in one go before any is read, as kernels do it.
+    int64_t prefetched = distance_ == 0 ? end : begin;
+    for (int64_t p = begin; p < end; ++p) {
+      for (const int64_t behind = std::min(p + distance_ + 1, end); prefetched < behind;) {
+        Prefetch(Row(prefetched++));
+      }
+      std::byte* const to = output_ + p * output_stride_;
+      if (const std::byte* const row = Row(p)) {
+        std::memcpy(to, row, static_cast<size_t>(bytes_));
+      } else {
+        std::memset(to, 0, static_cast<size_t>(bytes_));
+      }
     }
+  }
+
+ private:
+  // Null where it was pruned.
+  const std::byte* Row(int64_t position) const {
+    int64_t row = indices_[position];
+    if (map_ != nullptr) row = map_[row];
+    return row < 0 ? nullptr : table_ + row * stride_;
+  }
+
+  void Prefetch(const std::byte* row) const {
+    if (row == nullptr) return;
+    constexpr int64_t kLineBytes = 64;
+    for (int64_t at = 0; at < bytes_; at += kLineBytes) __builtin_prefetch(row + at);
+    __builtin_prefetch(row + bytes_ - 1);
+  }
+
+  const Index* const indices_;
+  const int32_t* const map_;  // null: none
+  const std::byte* const table_;
+  const int64_t stride_;
+  const int64_t bytes_;
+  const int64_t distance_;
+  std::byte* const output_;
+  const int64_t output_stride_;
+};
+
+void CopyTableRows(const BagLookup& lookup, int64_t begin, int64_t end) {
+  if (lookup.input->indices.element_bytes() == 4) {
+    RowCopier<int32_t>(lookup).Copy(begin, end);
+  } else {
+    RowCopier<int64_t>(lookup).Copy(begin, end);
   }
 }
 

@@ -1,12 +1,16 @@
 #include <algorithm>
+#include <atomic>
 #include <cinttypes>
 #include <cstdio>
 
 #include "base/arithmetic.h"
 #include "ops/embedding_bag_core.h"
 #include "ops/index_view.h"
+#include "ops/parallel.h"
 #include "ops/row_layout.h"
 #include "ops/validate.h"
+#include "plan/embedding.h"
+#include "plan/partition.h"
 
 namespace qforge {
 namespace {
@@ -240,14 +244,18 @@ bool AllBelow(const T* indices, int64_t count, int64_t limit) {
 // Fewer indices than this are checked here: calling the kernel takes longer.
 constexpr int64_t kFewIndices = 4;
 
-bool AllInRange(const BagLookup& lookup) {
+int64_t IndicesToCheck(const BagLookup& lookup) {
+  return lookup.core->options.trusted ? 0 : lookup.end_position() - lookup.first_position();
+}
+
+// Whether those in [first, last) of a look-up's indices to check are in range.
+bool AreInRange(const BagLookup& lookup, int64_t first, int64_t last) {
+  const int64_t count = last - first;
+  if (count <= 0) return true;
   const IndexView& indices = lookup.input->indices;
-  const int64_t first = lookup.first_position();
-  const int64_t count = lookup.end_position() - first;
-  if (count == 0) return true;
   const int64_t limit = lookup.core->index_limit();
-  const std::byte* const begin =
-      static_cast<const std::byte*>(indices.data()) + first * indices.element_bytes();
+  const std::byte* const begin = static_cast<const std::byte*>(indices.data()) +
+                                 (lookup.first_position() + first) * indices.element_bytes();
   const BagCore::Functions& functions = lookup.core->functions(indices.element_bytes());
   if (functions.check != nullptr && count >= kFewIndices) {
     return functions.check(begin, count, limit) != 0;
@@ -256,6 +264,29 @@ bool AllInRange(const BagLookup& lookup) {
     return AllBelow(reinterpret_cast<const int32_t*>(begin), count, limit);
   }
   return AllBelow(reinterpret_cast<const int64_t*>(begin), count, limit);
+}
+
+bool AllAreInRange(const BagLookup& lookup) {
+  return AreInRange(lookup, 0, IndicesToCheck(lookup));
+}
+
+// The same for a part of the indices of all look-ups, laid end to end.
+bool AreInRange(const BagLookup* lookups, int64_t count, plan::Range part) {
+  int64_t before = 0;
+  for (int64_t i = 0; i < count && before < part.end; ++i) {
+    const int64_t behind = before + IndicesToCheck(lookups[i]);
+    const int64_t first = std::max(part.begin, before);
+    const int64_t last = std::min(part.end, behind);
+    if (!AreInRange(lookups[i], first - before, last - before)) return false;
+    before = behind;
+  }
+  return true;
+}
+
+// In how many parts to check so many indices.
+int64_t CheckParts(const Context& context, int64_t indices) {
+  constexpr int64_t kIndicesPerLine = 8;
+  return plan::LookupParts(indices / kIndicesPerLine, context.thread_count());
 }
 
 // Names the first index that is out of range.
@@ -296,21 +327,45 @@ Status ValidateBagShapes(const BagCore& core, const BagInput& input,
   return Status();
 }
 
-Status ValidateBagContents(BagLookup* lookup, int64_t* room) noexcept {
+Status ValidateBagBounds(BagLookup* lookup, int64_t* room) noexcept {
   const BagCore& core = *lookup->core;
+  if (!core.pooled()) return Status();
   const IndexView& bounds = lookup->input->bounds;
-  if (core.pooled()) {
-    const bool made = StartsToMake(core, *lookup->input) != 0;
-    if (!made) room = nullptr;
-    QFORGE_RETURN_IF_ERROR(bounds.element_bytes() == 4 ? MakeStarts<int32_t>(*lookup, room)
-                                                       : MakeStarts<int64_t>(*lookup, room));
-    lookup->starts = made ? room : static_cast<const int64_t*>(bounds.data());
-  }
-  if (core.options.trusted) return Status();
-  if (core.options.weights == BagWeights::kPerBagPosition) {
-    QFORGE_RETURN_IF_ERROR(CheckLongestBag(*lookup));
-  }
-  return AllInRange(*lookup) ? Status() : FindCulprit(*lookup);
+  const bool made = StartsToMake(core, *lookup->input) != 0;
+  if (!made) room = nullptr;
+  QFORGE_RETURN_IF_ERROR(bounds.element_bytes() == 4 ? MakeStarts<int32_t>(*lookup, room)
+                                                     : MakeStarts<int64_t>(*lookup, room));
+  lookup->starts = made ? room : static_cast<const int64_t*>(bounds.data());
+  if (core.options.trusted || core.options.weights != BagWeights::kPerBagPosition) return Status();
+  return CheckLongestBag(*lookup);
+}
+
+bool IndicesAreInRange(const Context& context, const BagLookup* lookups, int64_t count) noexcept {
+  if (context.pool() == nullptr) return std::all_of(lookups, lookups + count, AllAreInRange);
+  int64_t indices = 0;
+  for (int64_t i = 0; i < count; ++i) indices += IndicesToCheck(lookups[i]);
+  const int64_t parts = CheckParts(context, indices);
+  std::atomic<bool> in_range{true};
+  ParallelFor(context.pool(), parts, [&](int64_t part) {
+    if (AreInRange(lookups, count, plan::PartOf(indices, 1, parts, part))) return;
+    in_range.store(false, std::memory_order_relaxed);
+  });
+  return in_range.load();
+}
+
+Status FindBadIndex(const BagLookup* lookups, int64_t count, int64_t* number) noexcept {
+  const BagLookup* const bad = std::find_if_not(lookups, lookups + count, AllAreInRange);
+  *number = bad - lookups;
+  return FindCulprit(*bad);
+}
+
+Status ValidateBagContents(BagLookup* lookup, int64_t* room) noexcept {
+  QFORGE_RETURN_IF_ERROR(ValidateBagBounds(lookup, room));
+  // A small request waits for each call that is made here.
+  const Context& context = lookup->core->context;
+  const bool in_range =
+      context.pool() == nullptr ? AllAreInRange(*lookup) : IndicesAreInRange(context, lookup, 1);
+  return in_range ? Status() : FindCulprit(*lookup);
 }
 
 Status CheckOutputsApart(const BagLookup* lookups, int64_t count, uintptr_t* room) noexcept {

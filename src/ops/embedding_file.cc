@@ -21,7 +21,9 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <system_error>
 
@@ -280,7 +282,10 @@ Status WriteTable(const EmbeddingTableData& table, const std::string& path, File
   const Header no_header{};
   Header header = HeaderOf(table);
   const size_t codebooks_bytes = static_cast<size_t>(header.rows_offset) - sizeof(Header);
-  const size_t rows_bytes = static_cast<size_t>(buffer_rows * table.layout.stride);
+  // Behind the last row is no gap, which may be larger than memory.
+  const size_t rows_bytes =
+      static_cast<size_t>(buffer_rows >= table.rows ? TableExtent(table.rows, table.layout)
+                                                    : buffer_rows * table.layout.stride);
   Result<base::AlignedBuffer> buffer =
       base::AlignedBuffer::Allocate(std::max(codebooks_bytes, rows_bytes), "path");
   if (!buffer.ok()) return buffer.status();
@@ -306,10 +311,38 @@ Status WriteTable(const EmbeddingTableData& table, const std::string& path, File
   return Status();
 }
 
-// A name beside `path` that no other save of this machine uses.
+// A name beside `path` that no other save of this process uses.
 std::string TemporaryName(const std::string& path) {
   static std::atomic<unsigned> count{0};
   return path + "." + std::to_string(getpid()) + "." + std::to_string(count++) + ".partial";
+}
+
+// Where a file that is saved as `path` lies: behind symbolic links, if there are any.
+std::string Destination(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), std::free);
+  return resolved == nullptr ? path : resolved.get();
+}
+
+// Writes a file of a name of its own, which becomes `path` when it is complete. `mode`: that of the
+// file that it replaces, or null.
+Status WriteBeside(const EmbeddingTableData& table, const std::string& path, const mode_t* mode) {
+  for (;;) {
+    const std::string temporary = TemporaryName(path);
+    File file(temporary, O_WRONLY | O_CREAT | O_EXCL);
+    // A process of the same number left it when it died.
+    if (!file.is_open() && errno == EEXIST) continue;
+    if (!file.is_open()) return SystemError("create", temporary);
+    Status status;
+    if (mode != nullptr && fchmod(file.descriptor(), *mode) != 0) {
+      status = SystemError("set the mode of", temporary);
+    }
+    if (status.ok()) status = WriteTable(table, temporary, &file);
+    if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
+      status = SystemError("replace", path);
+    }
+    if (!status.ok()) unlink(temporary.c_str());
+    return status;
+  }
 }
 
 Status NoMemory() {
@@ -322,20 +355,14 @@ Status NoMemory() {
 // that is mapped from the file which is replaced keeps its bytes.
 Status EmbeddingTable::Save(const std::string& path) const noexcept {
   try {
-    struct stat state;
-    if (stat(path.c_str(), &state) == 0 && !S_ISREG(state.st_mode)) {
+    struct stat state {};
+    const bool replaces = stat(path.c_str(), &state) == 0;
+    if (replaces && !S_ISREG(state.st_mode)) {
       return Status::Error(StatusCode::kInvalidArgument, "path",
                            "%.120s is there and not a regular file", path.c_str());
     }
-    const std::string temporary = TemporaryName(path);
-    File file(temporary, O_WRONLY | O_CREAT | O_EXCL);
-    if (!file.is_open()) return SystemError("create", temporary);
-    Status status = WriteTable(*table_, temporary, &file);
-    if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
-      status = SystemError("replace", path);
-    }
-    if (!status.ok()) unlink(temporary.c_str());
-    return status;
+    const mode_t mode = state.st_mode & 07777;
+    return WriteBeside(*table_, Destination(path), replaces ? &mode : nullptr);
   } catch (const std::bad_alloc&) {
     return NoMemory();
   }
@@ -356,6 +383,7 @@ Result<EmbeddingTable> EmbeddingTable::Load(const std::string& path) noexcept {
         ReadSection(path, &file, header.file_bytes - header.rows_offset);
     if (!rows.ok()) return rows.status();
     QFORGE_RETURN_IF_ERROR(CheckRows(path, header, rows->data()));
+    table.owner = pack::TableOwner::kTable;
     table.own_rows = std::move(*rows);
     table.own_codebooks = std::move(*codebooks);
     table.data = table.own_rows.data();
@@ -376,6 +404,7 @@ Result<EmbeddingTable> EmbeddingTable::Map(const std::string& path, bool verify)
     const size_t bytes = static_cast<size_t>(header.file_bytes);
     void* const mapped = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.descriptor(), 0);
     if (mapped == MAP_FAILED) return SystemError("map", path);
+    table.owner = pack::TableOwner::kMapping;
     // Unmaps also where the constructor throws.
     table.mapping = std::shared_ptr<const void>(
         mapped, [bytes](const void* begin) { munmap(const_cast<void*>(begin), bytes); });

@@ -19,6 +19,7 @@ namespace qforge {
 namespace {
 
 using pack::EmbeddingTableData;
+using ref::RoundToSmallFloat;
 
 // Bits of a code, for formats that have a scale and a bias; otherwise 0.
 int RangeBits(RowFormat format) {
@@ -127,6 +128,7 @@ class RowWriter {
               std::byte* parameters) const {
     float* const row = memory.reader.row();
     const int64_t columns = rows_.cols;
+    const int exponent_bias = layout_.exponent_bias;
     const auto convert = [&](auto function) {
       for (int64_t j = 0; j < columns; ++j) {
         const auto value = function(row[j]);
@@ -140,13 +142,15 @@ class RowWriter {
       case RowFormat::kF32:
         return convert([](float x) { return x; });
       case RowFormat::kF16:
-        return convert([](float x) { return ToHalf(x); });
+        return convert([](float x) { return RoundToSmallFloat<uint16_t, 10>(x, 15, 0x7BFF); });
       case RowFormat::kBF16:
-        return convert([](float x) { return ToBFloat16(x); });
+        return convert([](float x) { return RoundToSmallFloat<uint16_t, 7>(x, 127, 0x7F7F); });
       case RowFormat::kE4M3:
-        return convert([&](float x) { return ref::ToE4M3(x, layout_.exponent_bias); });
+        return convert(
+            [=](float x) { return RoundToSmallFloat<uint8_t, 3>(x, exponent_bias, 0x7F); });
       case RowFormat::kE5M2:
-        return convert([&](float x) { return ref::ToE5M2(x, layout_.exponent_bias); });
+        return convert(
+            [=](float x) { return RoundToSmallFloat<uint8_t, 2>(x, exponent_bias, 0x7B); });
       case RowFormat::kU8:
       case RowFormat::kU4:
       case RowFormat::kU2: {
@@ -233,6 +237,7 @@ Result<EmbeddingTable> EmbeddingTable::Quantize(const Context& context, const In
   auto bytes =
       base::AlignedBuffer::Allocate(static_cast<size_t>(rows.rows * layout->stride), "rows");
   if (!bytes.ok()) return bytes.status();
+  table->owner = pack::TableOwner::kTable;
   table->own_rows = std::move(*bytes);
   table->data = table->own_rows.data();
 

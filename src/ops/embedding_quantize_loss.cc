@@ -1,10 +1,12 @@
 // How much of a row a table loses.
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "base/aligned_buffer.h"
 #include "base/float_environment.h"
 #include "ops/embedding_quantize_rows.h"
+#include "ops/embedding_row_decoder.h"
 #include "ops/embedding_rows.h"
 #include "ops/validate.h"
 #include "pack/embedding_table_data.h"
@@ -14,14 +16,23 @@ namespace qforge {
 namespace {
 
 double NormalisedLoss(const float* row, const float* decoded, int64_t columns) {
-  double square = 0.0;
-  double error_square = 0.0;
-  for (int64_t j = 0; j < columns; ++j) {
+  // Several sums of each, which need not wait for one another.
+  constexpr int kPartialSums = 8;
+  double squares[kPartialSums] = {};
+  double error_squares[kPartialSums] = {};
+  const auto add = [&](int64_t j, int l) {
     const double x = static_cast<double>(row[j]);
     const double error = x - static_cast<double>(decoded[j]);
-    square += x * x;
-    error_square += error * error;
+    squares[l] += x * x;
+    error_squares[l] += error * error;
+  };
+  int64_t j = 0;
+  for (; j + kPartialSums <= columns; j += kPartialSums) {
+    for (int l = 0; l < kPartialSums; ++l) add(j + l, l);
   }
+  for (int l = 0; j < columns; ++j, ++l) add(j, l);
+  const double square = std::accumulate(squares, squares + kPartialSums, 0.0);
+  const double error_square = std::accumulate(error_squares, error_squares + kPartialSums, 0.0);
   if (square == 0.0) return error_square == 0.0 ? 0.0 : 1.0;
   return std::sqrt(error_square / square);
 }
@@ -39,12 +50,14 @@ Result<double> EmbeddingTable::Loss(const Context& context,
   if (rows() == 0) return 0.0;
   const Result<kernels::LoadRowFunction*> load = GetLoadRow(context.isa(), original.type);
   if (!load.ok()) return load.status();
+  const Result<RowDecoder> decoder = RowDecoder::Create(context.isa(), data);
+  if (!decoder.ok()) return decoder.status();
 
   struct Memory {
     Memory(std::byte* bytes, const InputMatrix& original, kernels::LoadRowFunction* load)
         : cutter(bytes),
           reader(original, load, cutter),
-          decoded(cutter.Cut<float>(original.cols)) {}
+          decoded(cutter.Cut<float>(RowsAtATime(original.cols) * original.cols)) {}
     MemoryCutter cutter;
     RowReader reader;
     float* const decoded;
@@ -60,11 +73,11 @@ Result<double> EmbeddingTable::Loss(const Context& context,
   if (!sums.ok()) return sums.status();
   QFORGE_RETURN_IF_ERROR(WalkRows(context, walk, [&](int64_t begin, int64_t end, std::byte* bytes) {
     const Memory memory(bytes, original, *load);
+    decoder->Decode(begin, end, memory.decoded, columns);
     double sum = 0.0;
     for (int64_t i = begin; i < end; ++i) {
       memory.reader.Read(i);
-      ref::DecodeRow(RowsOf(data), i, memory.decoded);
-      sum += NormalisedLoss(memory.reader.row(), memory.decoded, columns);
+      sum += NormalisedLoss(memory.reader.row(), memory.decoded + (i - begin) * columns, columns);
     }
     sums->As<double>()[begin / walk.rows_at_a_time] = sum;
   }));

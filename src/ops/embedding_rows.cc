@@ -5,6 +5,17 @@
 
 namespace qforge {
 
+kernels::EmbeddingKernel KernelOf(Isa isa, const RowLayout& layout) noexcept {
+  kernels::EmbeddingKernel kernel;
+  kernel.isa = isa;
+  kernel.format = layout.format;
+  kernel.dimension = layout.dimension;
+  if (layout.format == RowFormat::kU8) kernel.parameters = layout.parameters;
+  if (PartsOfRow(layout).parameter_bytes != 0) kernel.place = layout.place;
+  kernel.exponent_bias = layout.exponent_bias;
+  return kernel;
+}
+
 Status CheckCodebookNumbers(const pack::EmbeddingTableData& table, int64_t begin,
                             int64_t end) noexcept {
   if (table.layout.format != RowFormat::kTwoTier4 || table.clusters == kMostCodebooks) {

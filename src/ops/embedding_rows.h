@@ -1,10 +1,11 @@
-// Rows of a table as the scalar truth takes them, and checks that its users share.
+// Rows of a table as kernels and the scalar truth take them, and checks that their users share.
 #ifndef QFORGE_OPS_EMBEDDING_ROWS_H_
 #define QFORGE_OPS_EMBEDDING_ROWS_H_
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/embedding_kernel.h"
 #include "ops/row_layout.h"
 #include "pack/embedding_table_data.h"
 #include "qforge/status.h"
@@ -15,6 +16,10 @@ namespace qforge {
 inline ref::EmbeddingRows RowsOf(const pack::EmbeddingTableData& table) noexcept {
   return {table.layout, table.data, table.codebooks};
 }
+
+// A kernel for rows of this layout, which is complete; the rest of the descriptor is as it is by
+// default.
+kernels::EmbeddingKernel KernelOf(Isa isa, const RowLayout& layout) noexcept;
 
 // Rows [begin, end) of a twotier4 table name codebooks that exist; other formats name none.
 Status CheckCodebookNumbers(const pack::EmbeddingTableData& table, int64_t begin,

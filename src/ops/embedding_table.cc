@@ -4,7 +4,8 @@
 #include <cstring>
 #include <new>
 
-#include "base/float_environment.h"
+#include "ops/embedding_quantize_rows.h"
+#include "ops/embedding_row_decoder.h"
 #include "ops/embedding_rows.h"
 #include "ops/row_layout.h"
 #include "ops/validate.h"
@@ -50,6 +51,18 @@ Result<EmbeddingTableData> CheckedTable(const void* data, int64_t rows, const Ro
   return table;
 }
 
+const char* OwnerName(pack::TableOwner owner) {
+  switch (owner) {
+    case pack::TableOwner::kCaller:
+      break;
+    case pack::TableOwner::kTable:
+      return "owned";
+    case pack::TableOwner::kMapping:
+      return "mapped";
+  }
+  return "borrowed";
+}
+
 Status NoMemory() {
   return Status::Error(StatusCode::kResourceExhausted, "", "no memory for a table");
 }
@@ -83,6 +96,7 @@ Result<EmbeddingTable> EmbeddingTable::Copy(const void* data, int64_t rows, cons
   if (!codebooks.empty()) {
     std::memcpy(own_codebooks->data(), codebooks.data(), own_codebooks->size());
   }
+  table.owner = pack::TableOwner::kTable;
   table.own_rows = std::move(*own_rows);
   table.own_codebooks = std::move(*own_codebooks);
   table.data = table.own_rows.data();
@@ -127,16 +141,14 @@ std::string EmbeddingTable::Describe() const noexcept {
       text += ", exponent bias " + std::to_string(layout.exponent_bias);
     }
     if (table_->clusters != 0) text += ", " + std::to_string(table_->clusters) + " codebooks";
-    text += ", " + std::to_string(bytes()) + " bytes, ";
-    return text + (table_->mapping != nullptr ? "mapped"
-                   : table_->writable()       ? "owned"
-                                              : "borrowed");
+    return text + ", " + std::to_string(bytes()) + " bytes, " + OwnerName(table_->owner);
   } catch (const std::bad_alloc&) {
     return std::string();
   }
 }
 
-Status EmbeddingTable::Dequantize(int64_t first, const OutputMatrix& output) const noexcept {
+Status EmbeddingTable::Dequantize(const Context& context, int64_t first,
+                                  const OutputMatrix& output) const noexcept {
   const InputMatrix matrix = AsInput(output);
   QFORGE_RETURN_IF_ERROR(CheckMatrix("output", matrix, DataType::kF32, output.rows, dimension()));
   if (first < 0 || first > rows() || output.rows > rows() - first) {
@@ -149,12 +161,15 @@ Status EmbeddingTable::Dequantize(int64_t first, const OutputMatrix& output) con
   QFORGE_RETURN_IF_ERROR(CheckNoOverlap("output", matrix, "the codebooks",
                                         AsBytes(table_->codebooks, codebooks().size() * 2)));
   QFORGE_RETURN_IF_ERROR(CheckCodebookNumbers(*table_, first, first + output.rows));
-  const ref::EmbeddingRows source = RowsOf(*table_);
-  base::FloatEnvironment environment;
-  for (int64_t i = 0; i < output.rows; ++i) {
-    ref::DecodeRow(source, first + i, static_cast<float*>(output.data) + i * output.stride);
-  }
-  return Status();
+  const Result<RowDecoder> decoder = RowDecoder::Create(context.isa(), *table_);
+  if (!decoder.ok()) return decoder.status();
+  RowWalk walk;
+  walk.rows = output.rows;
+  walk.rows_at_a_time = RowsAtATime(dimension());
+  return WalkRows(context, walk, [&](int64_t begin, int64_t end, std::byte*) {
+    float* const to = static_cast<float*>(output.data) + begin * output.stride;
+    decoder->Decode(first + begin, first + end, to, output.stride);
+  });
 }
 
 }  // namespace qforge

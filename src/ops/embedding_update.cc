@@ -139,22 +139,23 @@ Status EmbeddingTable::UpdateRow(int64_t index, ArrayView<const float> values,
     case RowFormat::kU8:
     case RowFormat::kU4:
     case RowFormat::kU2:
+    case RowFormat::kF32:
     case RowFormat::kF16:
     case RowFormat::kBF16:
       break;
     default:
       return Status::Error(StatusCode::kUnsupported, "table",
-                           "is of format %s; u8, u4, u2, f16 and bf16 can be updated",
+                           "is of format %s; u8, u4, u2, f32, f16 and bf16 can be updated",
                            RowFormatName(layout.format));
   }
   if (index < 0 || index >= table_->rows) {
     return Status::Error(StatusCode::kOutOfRange, "index", "%" PRId64 " is not in [0, %" PRId64 ")",
                          index, table_->rows);
   }
-  if (!table_->writable()) {
-    return Status::Error(StatusCode::kUnsupported, "table",
-                         "is %s; tables that own their rows can be updated",
-                         table_->mapping != nullptr ? "mapped from a file" : "borrowed");
+  if (table_->owner != pack::TableOwner::kTable) {
+    return Status::Error(
+        StatusCode::kUnsupported, "table", "is %s; tables that own their rows can be updated",
+        table_->owner == pack::TableOwner::kMapping ? "mapped from a file" : "borrowed");
   }
   if (values.size() != layout.dimension) {
     return Status::Error(StatusCode::kInvalidArgument, "values",
@@ -176,7 +177,9 @@ Status EmbeddingTable::UpdateRow(int64_t index, ArrayView<const float> values,
   std::byte* const row = table_->own_rows.data() + index * layout.stride;
   const RandomStream random(seed, index);
   base::FloatEnvironment environment;
-  if (layout.format == RowFormat::kF16) {
+  if (layout.format == RowFormat::kF32) {
+    std::memcpy(row, values.data(), static_cast<size_t>(values.size()) * sizeof(float));
+  } else if (layout.format == RowFormat::kF16) {
     UpdateFloats<HalfFormat>(values, random, row);
   } else if (layout.format == RowFormat::kBF16) {
     UpdateFloats<BFloat16Format>(values, random, row);

@@ -12,6 +12,9 @@
 
 namespace qforge::pack {
 
+// Who keeps the bytes of a table alive.
+enum class TableOwner : uint8_t { kCaller, kTable, kMapping };
+
 struct EmbeddingTableData {
   RowLayout layout;  // valid, with stride, parameters and exponent_bias filled in
   int64_t rows = 0;
@@ -19,12 +22,10 @@ struct EmbeddingTableData {
   const Half* codebooks = nullptr;
   int64_t clusters = 0;
 
-  // What keeps the bytes alive: nothing where they are borrowed.
-  base::AlignedBuffer own_rows;
+  TableOwner owner = TableOwner::kCaller;
+  base::AlignedBuffer own_rows;  // kTable
   base::AlignedBuffer own_codebooks;
-  std::shared_ptr<const void> mapping;
-
-  bool writable() const { return own_rows.data() != nullptr; }
+  std::shared_ptr<const void> mapping;  // kMapping
 };
 
 }  // namespace qforge::pack

@@ -47,20 +47,6 @@ int CodebookCode(float x, const float* bounds) noexcept {
   return code;
 }
 
-// A byte with `mantissa_bits` bits of mantissa. In units of the last one, a value is a whole number
-// below 2^(mantissa_bits + 1); as bits are laid out, the next larger value is the next larger byte.
-uint8_t ToFloat8(float value, int mantissa_bits, int exponent_bias, int largest) noexcept {
-  const uint8_t sign = std::signbit(value) ? 0x80 : 0;
-  if (value == 0.0f || std::isnan(value)) return sign;
-  const int smallest_exponent = 1 - exponent_bias;
-  const int exponent = std::isinf(value) ? FloatLimits::max_exponent
-                                         : std::max(std::ilogb(value), smallest_exponent);
-  const double units =
-      std::nearbyint(std::ldexp(std::abs(static_cast<double>(value)), mantissa_bits - exponent));
-  const double byte = static_cast<double>((exponent - smallest_exponent) << mantissa_bits) + units;
-  return static_cast<uint8_t>(sign | static_cast<int>(std::min<double>(byte, largest)));
-}
-
 }  // namespace
 
 template <class T>
@@ -119,14 +105,6 @@ float CodebookLoss(const float* row, int64_t count, const float* bounds,
 
 void EncodeCodebook(const float* row, int64_t count, const float* bounds, uint8_t* codes) noexcept {
   for (int64_t i = 0; i < count; ++i) PutCode(codes, i, 4, CodebookCode(row[i], bounds));
-}
-
-uint8_t ToE4M3(float value, int exponent_bias) noexcept {
-  return ToFloat8(value, 3, exponent_bias, 0x7F);
-}
-
-uint8_t ToE5M2(float value, int exponent_bias) noexcept {
-  return ToFloat8(value, 2, exponent_bias, 0x7B);
 }
 
 }  // namespace qforge::ref

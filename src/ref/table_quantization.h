@@ -51,9 +51,11 @@ float CodebookLoss(const float* row, int64_t count, const float* bounds,
                    const float* centres) noexcept;
 void EncodeCodebook(const float* row, int64_t count, const float* bounds, uint8_t* codes) noexcept;
 
-// To the nearest value of the format in qforge/row_layout.h, ties to even, within the finite range.
-uint8_t ToE4M3(float value, int exponent_bias) noexcept;
-uint8_t ToE5M2(float value, int exponent_bias) noexcept;
+// The nearest value of a float format of as many bits as Code has, ties to even, within the finite
+// range: `largest` is the code of its end. Not for NaN. Without a branch, so that loops of it
+// become vectors.
+template <class Code, int kMantissaBits>
+Code RoundToSmallFloat(float value, int exponent_bias, int32_t largest) noexcept;
 
 // ToFloat(ToHalf(value)) within the finite range of f16, but that a zero is positive. Those two
 // branch on bits that look random.
@@ -83,6 +85,26 @@ inline float ChooseScale(float bias, double hi, int levels, DataType type) noexc
   }
   constexpr double kSmallest = static_cast<double>(std::numeric_limits<float>::min());
   return static_cast<float>(std::max(scale, kSmallest));
+}
+
+template <class Code, int kMantissaBits>
+inline Code RoundToSmallFloat(float value, int exponent_bias, int32_t largest) noexcept {
+  constexpr int kDroppedBits = 23 - kMantissaBits;
+  constexpr int kSignShift = 32 - 8 * static_cast<int>(sizeof(Code));
+  const int32_t smallest_normal = (128 - exponent_bias) << 23;  // the bits of 2^(1 - bias)
+  // One unit in the last place of this is one of a subnormal.
+  const int32_t subnormal_unit = smallest_normal + (kDroppedBits << 23);
+  const uint32_t bits = internal::FloatBits(value);
+  const int32_t magnitude = static_cast<int32_t>(bits & 0x7FFFFFFFu);
+  const int32_t tie = (1 << (kDroppedBits - 1)) - 1 + (magnitude >> kDroppedBits & 1);
+  const int32_t normal =
+      ((magnitude + tie) >> kDroppedBits) - ((127 - exponent_bias) << kMantissaBits);
+  const float sum = internal::BitsFloat(static_cast<uint32_t>(magnitude)) +
+                    internal::BitsFloat(static_cast<uint32_t>(subnormal_unit));
+  const int32_t subnormal = static_cast<int32_t>(internal::FloatBits(sum)) - subnormal_unit;
+  const int32_t if_subnormal = -static_cast<int32_t>(magnitude < smallest_normal);
+  const int32_t code = std::min((subnormal & if_subnormal) | (normal & ~if_subnormal), largest);
+  return static_cast<Code>(static_cast<uint32_t>(code) | (bits & 0x80000000u) >> kSignShift);
 }
 
 }  // namespace qforge::ref

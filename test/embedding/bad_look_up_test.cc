@@ -421,6 +421,14 @@ TEST(BadRunAll, TheFirstErrorComesBack) {
   first.indices_64[7] = 3;
   EXPECT_TRUE(
       IsError(EmbeddingBag::RunAll(context, bags, inputs, outputs), kInvalid, "bags[1].output"));
+  // Bounds are looked at in front of indices, but not of those of an earlier look-up.
+  outputs[1].data = second_result.output().data;
+  second.bounds_64[1] = -1;
+  EXPECT_TRUE(IsError(EmbeddingBag::RunAll(context, bags, inputs, outputs), kRange,
+                      "bags[1].input.bounds"));
+  first.indices_64[7] = -3;
+  EXPECT_TRUE(IsError(EmbeddingBag::RunAll(context, bags, inputs, outputs), kRange,
+                      "bags[0].input.indices"));
 }
 
 TEST(BadRunAll, OutputsLieApartFromAllInputs) {

@@ -99,15 +99,58 @@ TEST(TableFiles, ComeBack) {
           const Result<EmbeddingTable> back = Open(path, how);
           ASSERT_TRUE(back.ok()) << back.status().message();
           EXPECT_TRUE(SameTable(table, *back));
-          if (rows == 0) continue;
-          EXPECT_EQ(reinterpret_cast<uintptr_t>(back->row(0)) % 64, 0u);
           EXPECT_NE(back->Describe().find(how == How::kLoad ? "owned" : "mapped"),
                     std::string::npos);
+          if (rows == 0) continue;
+          EXPECT_EQ(reinterpret_cast<uintptr_t>(back->row(0)) % 64, 0u);
         }
       }
     }
   }
   EXPECT_EQ(folder.Files(), 1) << "temporary files are left";
+}
+
+TEST(TableFiles, ReplaceWhatIsThere) {
+  const TemporaryFolder folder;
+  const TableData data(LayoutOf(RowFormat::kU8, 8), 3, 5);
+  const std::string path = folder.File("table"), link = folder.File("link");
+  WriteAll(path, "old");
+  ASSERT_EQ(chmod(path.c_str(), 0640), 0);
+  ASSERT_EQ(symlink("table", link.c_str()), 0);
+  const Status saved = data.Borrow().Save(link);
+  ASSERT_TRUE(saved.ok()) << saved.message();
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(folder.Files(), 2);
+  struct stat state {};
+  ASSERT_EQ(stat(path.c_str(), &state), 0);
+  EXPECT_EQ(state.st_mode & 07777, 0640u);
+  EXPECT_TRUE(SameTable(data.Borrow(), EmbeddingTable::Load(path).value()));
+}
+
+// Left by a process of the same number that died while it saved.
+TEST(TableFiles, PassOverStaleOnes) {
+  const TemporaryFolder folder;
+  const TableData data(LayoutOf(RowFormat::kU8, 8), 3, 5);
+  const std::string path = folder.File("table");
+  for (int i = 0; i < 1000; ++i) {
+    WriteAll(path + "." + std::to_string(getpid()) + "." + std::to_string(i) + ".partial", "");
+  }
+  const Status saved = data.Borrow().Save(path);
+  EXPECT_TRUE(saved.ok()) << saved.message();
+  EXPECT_EQ(folder.Files(), 1001);
+}
+
+// One row needs no memory for the gap behind it.
+TEST(TableFiles, OfOneRowAndAHugeStride) {
+  const TemporaryFolder folder;
+  RowLayout layout = LayoutOf(RowFormat::kU8, 8);
+  layout.stride = int64_t{1} << 42;
+  const TableData data(layout, 1, 5);
+  const Status saved = data.Borrow().Save(folder.File("table"));
+  ASSERT_TRUE(saved.ok()) << saved.message();
+  for (const How how : kEveryWay) {
+    EXPECT_TRUE(SameTable(data.Borrow(), Open(folder.File("table"), how).value()));
+  }
 }
 
 // More rows than the writer's buffer holds, with gaps that must come out as zeros.

@@ -74,11 +74,12 @@ TEST(TableFloatEnvironment, ChangesNoResultAndIsRestored) {
   const std::vector<float> values = {0.1f, -0.7f, 0.35f, 1e-6f, 0.2f};
   for (const RowFormat format : {RowFormat::kU8, RowFormat::kU4, RowFormat::kF16}) {
     const TableData data(LayoutOf(format, 5), 3, 1);
+    const Context context = Context::Create().value();
     const auto result = [&] {
       EmbeddingTable table = EmbeddingTable::Copy(data.bytes.data(), 3, data.layout).value();
       EXPECT_TRUE(table.UpdateRow(1, values, 5).ok());
       TestMatrix decoded(DataType::kF32, 3, 5);
-      EXPECT_TRUE(table.Dequantize(0, decoded.output()).ok());
+      EXPECT_TRUE(table.Dequantize(context, 0, decoded.output()).ok());
       return decoded;
     };
     const TestMatrix expected = result();

@@ -54,25 +54,33 @@ TEST_P(LookUp, EveryCombination) {
   }
 }
 
+// Every pooling, kind of weights, output and size of indices, at every dimension; guards behind and
+// in front in turn, so that both sizes of indices meet both with some of the outputs.
 TEST_P(LookUp, EveryDimension) {
   std::vector<int64_t> dimensions = {24, 32, 48, 64, 72, 96, 100, 128, 192, 256, 300, 512, 1024};
   for (int64_t dimension = 1; dimension <= 17; ++dimension) dimensions.push_back(dimension);
+  BagCase c;
+  c.rows = 7;
+  c.lengths = {2, 0, 3};
   for (const int64_t dimension : dimensions) {
-    BagCase c;
     c.layout = LayoutOf(GetParam(), dimension);
-    c.rows = 11;
-    c.lengths = {2, 0, 5};
-    c.seed = static_cast<uint64_t>(dimension);
-    c.guard = dimension % 2 == 0 ? Guard::kBehind : Guard::kInFront;
     c.output_gap = dimension % 3;
     c.prefetch_distance = static_cast<int>(dimension % 4);
-    for (const Pooling pooling : {Pooling::kSum, Pooling::kNone}) {
+    for (const Pooling pooling : kPoolings) {
       c.pooling = pooling;
-      for (const BagWeights weights : {BagWeights::kNone, BagWeights::kPerPosition}) {
+      for (const BagWeights weights : kWeights) {
+        if (pooling == Pooling::kNone && weights == BagWeights::kPerBagPosition) continue;
         c.weights = weights;
-        c.index_bytes = c.index_bytes == 4 ? 8 : 4;
-        c.output = kOutputs[++c.seed % 3];
-        ASSERT_NO_FATAL_FAILURE(CheckOnEveryIsa(c));
+        for (const DataType output : kOutputs) {
+          c.output = output;
+          for (const int index_bytes : {4, 8}) {
+            c.index_bytes = index_bytes;
+            const bool in_front = (index_bytes == 4) == (output == DataType::kF16);
+            c.guard = in_front ? Guard::kInFront : Guard::kBehind;
+            ++c.seed;
+            ASSERT_NO_FATAL_FAILURE(CheckOnEveryIsa(c));
+          }
+        }
       }
     }
   }
@@ -155,18 +163,22 @@ TEST_P(LookUp, SpecialValues) {
   }
 }
 
+// All that covers the output kU8.
 TEST_P(LookUp, StoredRows) {
   for (const bool mapped : {false, true}) {
     for (const int64_t gap : {0, 5}) {
-      BagCase c;
-      c.layout = LayoutOf(GetParam(), 19);
-      c.layout.stride = gap == 0 ? 0 : RowBytes(c.layout) + gap;
-      c.pooling = Pooling::kNone;
-      c.output = DataType::kU8;
-      c.mapped = mapped;
-      c.output_gap = gap;
-      c.index_bytes = mapped ? 4 : 8;
-      ASSERT_NO_FATAL_FAILURE(CheckOnEveryIsa(c));
+      for (const int distance : {-1, 0, 1, 3, 1024}) {
+        BagCase c;
+        c.layout = LayoutOf(GetParam(), 19);
+        c.layout.stride = gap == 0 ? 0 : RowBytes(c.layout) + gap;
+        c.pooling = Pooling::kNone;
+        c.output = DataType::kU8;
+        c.mapped = mapped;
+        c.output_gap = gap;
+        c.index_bytes = mapped ? 4 : 8;
+        c.prefetch_distance = distance;
+        ASSERT_NO_FATAL_FAILURE(CheckOnEveryIsa(c));
+      }
     }
   }
 }
@@ -217,6 +229,54 @@ TEST_F(SmallFloats, EveryByteAndBias) {
         RecordChecked(context.isa());
       }
     }
+  }
+}
+
+// Whatever does not prefetch says so: nothing else shows it.
+TEST(LookUpPrefetching, IsDescribed) {
+  const TableData data(LayoutOf(RowFormat::kU8, 64), 100, 1);
+  EmbeddingBagOptions options;
+  options.pooling = Pooling::kNone;
+  for (const Isa isa : SupportedIsas()) {
+    const Context context = ContextFor(isa);
+    for (const DataType output : {DataType::kF32, DataType::kU8}) {
+      options.output = output;
+      for (const int distance : {0, 7}) {
+        options.prefetch_distance = distance;
+        const std::string text =
+            EmbeddingBag::Create(context, data.Borrow(), options).value().Describe();
+        const bool prefetches = distance != 0 && (isa != Isa::kScalar || output == DataType::kU8);
+        EXPECT_NE(text.find(prefetches ? "prefetch: 7 positions ahead" : "no prefetch"),
+                  std::string::npos)
+            << text;
+      }
+    }
+  }
+}
+
+using EmptyRowMap = EveryIsaTest;
+
+// Wherever it lies, it is none.
+TEST_F(EmptyRowMap, IsNoMap) {
+  const float rows[] = {1.0f, 2.0f};
+  const EmbeddingTable table =
+      EmbeddingTable::Borrow(rows, 2, LayoutOf(RowFormat::kF32, 1)).value();
+  const int32_t nowhere[] = {-1};
+  const int64_t indices[] = {1, 0};
+  EmbeddingBagOptions options;
+  options.pooling = Pooling::kNone;
+  options.row_map = ArrayView<const int32_t>(nowhere, 0);
+  for (const Isa isa : SupportedIsas()) {
+    const Context context = ContextFor(isa);
+    float output[2] = {};
+    const BagInput input{IndexView(indices, 2), {}, {}};
+    ASSERT_TRUE(EmbeddingBag::Create(context, table, options)
+                    .value()
+                    .Run(input, OutputMatrix(output, 2, 1))
+                    .ok());
+    EXPECT_EQ(output[0], 2.0f) << IsaName(isa);
+    EXPECT_EQ(output[1], 1.0f) << IsaName(isa);
+    RecordChecked(context.isa());
   }
 }
 

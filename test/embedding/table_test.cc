@@ -1,6 +1,7 @@
 // EmbeddingTable: layouts, ownership, decoding, and what is refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -10,6 +11,7 @@
 #include "embedding/bag_case.h"
 #include "qforge/embedding_table.h"
 #include "support/status_matchers.h"
+#include "support/thread_pools.h"
 
 namespace qforge::test {
 namespace {
@@ -161,10 +163,11 @@ TEST(Tables, BorrowOrCopy) {
     const std::vector<float> before = data.Row(5);
     std::memset(data.row(5), 0x11, static_cast<size_t>(RowBytes(layout)));
     float decoded[13];
-    ASSERT_TRUE(copied.Dequantize(5, OutputMatrix(decoded, 1, 13)).ok());
+    ASSERT_TRUE(copied.Dequantize(Context::Create().value(), 5, OutputMatrix(decoded, 1, 13)).ok());
     EXPECT_EQ(std::vector<float>(decoded, decoded + 13), before) << RowFormatName(format);
-    ASSERT_TRUE(borrowed.Dequantize(5, OutputMatrix(decoded, 1, 13)).ok() ||
-                format == RowFormat::kTwoTier4);  // codebook 0x1111 is not there
+    ASSERT_TRUE(
+        borrowed.Dequantize(Context::Create().value(), 5, OutputMatrix(decoded, 1, 13)).ok() ||
+        format == RowFormat::kTwoTier4);  // codebook 0x1111 is not there
     if (format != RowFormat::kTwoTier4) {
       EXPECT_EQ(std::vector<float>(decoded, decoded + 13), data.Row(5)) << RowFormatName(format);
     }
@@ -176,50 +179,81 @@ TEST(Tables, WithoutRows) {
     const EmbeddingTable table = EmbeddingTable::Copy(nullptr, 0, LayoutOf(format, 4)).value();
     EXPECT_EQ(table.rows(), 0);
     EXPECT_EQ(table.bytes(), 0);
-    EXPECT_TRUE(table.Dequantize(0, OutputMatrix(static_cast<float*>(nullptr), 0, 4)).ok());
-    EXPECT_FALSE(table.Describe().empty());
+    EXPECT_TRUE(table
+                    .Dequantize(Context::Create().value(), 0,
+                                OutputMatrix(static_cast<float*>(nullptr), 0, 4))
+                    .ok());
+    EXPECT_NE(table.Describe().find("owned"), std::string::npos);
   }
 }
 
 // --- Dequantize ----------------------------------------------------------------------------------
 
-TEST(Dequantize, GivesTheDefinition) {
+using Dequantize = EveryIsaTest;
+
+TEST_F(Dequantize, GivesTheDefinition) {
+  FixedPool pool(2);
   for (const RowFormat format : kAllFormats) {
     for (const ParameterPlace place : {ParameterPlace::kLast, ParameterPlace::kFirst}) {
       for (const int64_t dimension : {1, 2, 3, 5, 64, 101}) {
+        // More rows than one call of a kernel decodes, and than one thread.
+        const int64_t rows = dimension == 1 ? 20000 : 300;
         RowLayout layout = LayoutOf(format, dimension);
         layout.place = place;
-        TableData data(layout, 9, 7, Guard::kInFront, true);
-        TestMatrix expected(DataType::kF32, 5, dimension, 2);
-        expected.Set([&](int64_t i, int64_t j) { return data.Row(3 + i)[static_cast<size_t>(j)]; });
+        TableData data(layout, rows + 4, 7, Guard::kInFront, true);
+        TestMatrix expected(DataType::kF32, rows, dimension, 2);
+        for (int64_t i = 0; i < rows; ++i) {
+          const std::vector<float> row = data.Row(3 + i);
+          std::copy(row.begin(), row.end(), expected.data<float>() + i * expected.stride());
+        }
         data.Seal();
-        const TestMatrix result(DataType::kF32, 5, dimension, 2);
-        ASSERT_TRUE(data.Borrow().Dequantize(3, result.output()).ok());
-        EXPECT_TRUE(SameBits(expected, result)) << RowFormatName(format) << " " << dimension;
+        for (const Isa isa : SupportedIsas()) {
+          const Context context = ContextFor(isa, &pool);
+          const TestMatrix result(DataType::kF32, rows, dimension, 2);
+          ASSERT_TRUE(data.Borrow().Dequantize(context, 3, result.output()).ok());
+          EXPECT_TRUE(SameBits(expected, result)) << RowFormatName(format) << " " << dimension;
+          RecordChecked(context.isa());
+        }
       }
     }
   }
 }
 
-TEST(Dequantize, RefusesWhatItMust) {
+// Rows are decoded on all threads.
+TEST_F(Dequantize, SharesRows) {
+  const TableData data(LayoutOf(RowFormat::kU4, 64), 1000, 1);
+  const TestMatrix result(DataType::kF32, 1000, 64);
+  for (const Isa isa : SupportedIsas()) {
+    CountingPool pool;
+    const Context context = ContextFor(isa, &pool);
+    ASSERT_TRUE(data.Borrow().Dequantize(context, 0, result.output()).ok());
+    EXPECT_EQ(pool.tasks, 2);
+    RecordChecked(context.isa());
+  }
+}
+
+TEST(BadDequantize, IsRefused) {
+  const Context context = Context::Create().value();
   TableData data(LayoutOf(RowFormat::kTwoTier4, 4), 9, 7);
   const EmbeddingTable table = data.Borrow();
   float out[36] = {};
-  EXPECT_TRUE(table.Dequantize(0, OutputMatrix(out, 9, 4)).ok());
-  EXPECT_TRUE(IsError(table.Dequantize(-1, OutputMatrix(out, 1, 4)), kRange, "first"));
-  EXPECT_TRUE(IsError(table.Dequantize(1, OutputMatrix(out, 9, 4)), kRange, "first"));
-  EXPECT_TRUE(IsError(table.Dequantize(kHuge, OutputMatrix(out, 1, 4)), kRange, "first"));
-  EXPECT_TRUE(IsError(table.Dequantize(0, OutputMatrix(out, 9, 3)), kInvalid, "output"));
-  EXPECT_TRUE(IsError(table.Dequantize(0, OutputMatrix(static_cast<float*>(nullptr), 9, 4)),
-                      kInvalid, "output"));
-  EXPECT_TRUE(IsError(
-      table.Dequantize(0, OutputMatrix(reinterpret_cast<float*>(data.codebooks.data()), 1, 4)),
-      kInvalid, "output"));
+  EXPECT_TRUE(table.Dequantize(context, 0, OutputMatrix(out, 9, 4)).ok());
+  EXPECT_TRUE(IsError(table.Dequantize(context, -1, OutputMatrix(out, 1, 4)), kRange, "first"));
+  EXPECT_TRUE(IsError(table.Dequantize(context, 1, OutputMatrix(out, 9, 4)), kRange, "first"));
+  EXPECT_TRUE(IsError(table.Dequantize(context, kHuge, OutputMatrix(out, 1, 4)), kRange, "first"));
+  EXPECT_TRUE(IsError(table.Dequantize(context, 0, OutputMatrix(out, 9, 3)), kInvalid, "output"));
+  EXPECT_TRUE(
+      IsError(table.Dequantize(context, 0, OutputMatrix(static_cast<float*>(nullptr), 9, 4)),
+              kInvalid, "output"));
+  EXPECT_TRUE(
+      IsError(table.Dequantize(context, 0,
+                               OutputMatrix(reinterpret_cast<float*>(data.codebooks.data()), 1, 4)),
+              kInvalid, "output"));
   data.row(8)[2] = std::byte{5};
   data.row(8)[3] = std::byte{0};
-  EXPECT_TRUE(table.Dequantize(0, OutputMatrix(out, 8, 4)).ok());
+  EXPECT_TRUE(table.Dequantize(context, 0, OutputMatrix(out, 8, 4)).ok());
   out[0] = 77.0f;
-  EXPECT_TRUE(IsError(table.Dequantize(0, OutputMatrix(out, 9, 4)), kRange, "table"));
+  EXPECT_TRUE(IsError(table.Dequantize(context, 0, OutputMatrix(out, 9, 4)), kRange, "table"));
   EXPECT_EQ(out[0], 77.0f);
 }
 
@@ -229,10 +263,11 @@ TEST(Dequantize, RefusesWhatItMust) {
 std::vector<float> Decoded(RowFormat format, const std::vector<uint8_t>& row, int64_t dimension) {
   EXPECT_EQ(RowBytes(LayoutOf(format, dimension)), static_cast<int64_t>(row.size()));
   std::vector<float> values(static_cast<size_t>(dimension));
-  EXPECT_TRUE(EmbeddingTable::Borrow(row.data(), 1, LayoutOf(format, dimension))
-                  .value()
-                  .Dequantize(0, OutputMatrix(values.data(), 1, dimension))
-                  .ok());
+  EXPECT_TRUE(
+      EmbeddingTable::Borrow(row.data(), 1, LayoutOf(format, dimension))
+          .value()
+          .Dequantize(Context::Create().value(), 0, OutputMatrix(values.data(), 1, dimension))
+          .ok());
   return values;
 }
 

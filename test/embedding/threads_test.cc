@@ -2,11 +2,15 @@
 // Run allocates nothing once a thread has run a call of the size.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "embedding/bag_case.h"
 #include "support/allocation_counter.h"
+#include "support/status_matchers.h"
 #include "support/thread_pools.h"
 
 namespace qforge::test {
@@ -80,6 +84,49 @@ TEST_F(LookUpThreads, DoNotChangeResults) {
       }
       RecordChecked(context.isa());
     }
+  }
+}
+
+// Many indices are checked in a region of their own, in front of the one that looks up, wherever
+// the bad one lies.
+TEST_F(LookUpThreads, ShareTheCheckOfManyIndices) {
+  constexpr int64_t kBags = 1000, kLength = 40;
+  const TableData data(LayoutOf(RowFormat::kU4, 8), 100, 1);
+  const EmbeddingTable table = data.Borrow();
+  std::vector<int64_t> indices(kBags * kLength, 99);
+  std::vector<int64_t> offsets;
+  for (int64_t i = 0; i <= kBags; ++i) offsets.push_back(i * kLength);
+  for (const Isa isa : SupportedIsas()) {
+    CountingPool pool;
+    const Context context = ContextFor(isa, &pool);
+    const EmbeddingBag bag = EmbeddingBag::Create(context, table).value();
+    const std::vector<EmbeddingBag> bags(3, bag);
+    const std::vector<BagInput> inputs(3, BagInput{indices, offsets});
+    std::vector<float> values(3 * kBags * 8, 7.0f);
+    std::vector<OutputMatrix> outputs;
+    for (int64_t i = 0; i < 3; ++i) outputs.emplace_back(&values[i * kBags * 8], kBags, int64_t{8});
+    for (const int64_t bad : {int64_t{0}, kBags * kLength / 2 - 1, kBags * kLength - 1}) {
+      std::vector<int64_t> bad_indices = indices;
+      bad_indices[static_cast<size_t>(bad)] = 100;
+      pool.regions = 0;
+      EXPECT_TRUE(IsError(bag.Run({bad_indices, offsets}, outputs[0]), StatusCode::kOutOfRange,
+                          "input.indices"));
+      EXPECT_EQ(pool.regions, 1);
+      std::vector<BagInput> bad_inputs = inputs;
+      bad_inputs[1].indices = bad_indices;
+      const Status status = EmbeddingBag::RunAll(context, bags, bad_inputs, outputs);
+      EXPECT_TRUE(IsError(status, StatusCode::kOutOfRange, "bags[1].input.indices"));
+      EXPECT_NE(std::string(status.message()).find("position " + std::to_string(bad) + ":"),
+                std::string::npos)
+          << status.message();
+    }
+    EXPECT_EQ(std::count(values.begin(), values.end(), 7.0f), std::ssize(values));
+    pool.regions = 0;
+    ASSERT_TRUE(bag.Run(inputs[0], outputs[0]).ok());
+    EXPECT_EQ(pool.regions, 2);
+    ASSERT_TRUE(EmbeddingBag::RunAll(context, bags, inputs, outputs).ok());
+    EXPECT_EQ(pool.regions, 4);
+    RecordChecked(context.isa());
   }
 }
 

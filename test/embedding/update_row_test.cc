@@ -174,10 +174,26 @@ TEST(UpdateRow, Extremes) {
   }
 }
 
+// Whatever the seed.
+TEST(UpdateRow, CopiesF32) {
+  const RowLayout layout = LayoutOf(RowFormat::kF32, 5);
+  EmbeddingTable table = Zeros(layout, 3);
+  const std::vector<float> values = {0.1f, -0.0f, 3.4028234e38f, 1e-40f, -7.0f};
+  for (const uint64_t seed : {1, 2}) {
+    const Status status = table.UpdateRow(1, values, seed);
+    ASSERT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(std::memcmp(table.row(1), values.data(), 20), 0);
+    EXPECT_EQ(RowOf(table, 0), std::vector<float>(5));
+    EXPECT_EQ(RowOf(table, 2), std::vector<float>(5));
+  }
+  EXPECT_TRUE(
+      IsError(table.UpdateRow(1, std::vector<float>{1, 2, INFINITY, 4, 5}, 1), kRange, "values"));
+}
+
 TEST(UpdateRow, RefusesWhatItMust) {
   const std::vector<float> values(8, 1.0f);
-  for (const RowFormat format : {RowFormat::kF32, RowFormat::kCodebook4, RowFormat::kTwoTier4,
-                                 RowFormat::kE4M3, RowFormat::kE5M2}) {
+  for (const RowFormat format :
+       {RowFormat::kCodebook4, RowFormat::kTwoTier4, RowFormat::kE4M3, RowFormat::kE5M2}) {
     TableData data(LayoutOf(format, 8), 2, 1);
     EmbeddingTable table =
         EmbeddingTable::Copy(data.bytes.data(), 2, data.layout,

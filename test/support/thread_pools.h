@@ -25,6 +25,20 @@ class BackwardPool final : public ThreadPool {
   const int thread_count_;
 };
 
+// Claims two threads, runs every task on the calling one, and counts.
+class CountingPool final : public ThreadPool {
+ public:
+  int ThreadCount() const noexcept override { return 2; }
+  void ParallelFor(int64_t count, Task task, void* argument) noexcept override {
+    ++regions;
+    tasks += count;
+    for (int64_t i = 0; i < count; ++i) task(argument, i);
+  }
+
+  int regions = 0;
+  int64_t tasks = 0;
+};
+
 // `thread_count` threads that live as long as the pool, besides the calling thread, which only
 // waits. Task i always runs on thread i modulo thread_count. Usable from one thread at a time.
 class FixedPool final : public ThreadPool {

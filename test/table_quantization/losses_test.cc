@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/isas.h"
 #include "table_case.h"
 
 namespace qforge::test {
@@ -38,9 +39,10 @@ TEST(PublishedLosses, AreReproduced) {
     const double min_max = loss(RowFormat::kU4, RangeSearch::kMinMax);
     const double greedy = loss(RowFormat::kU4, RangeSearch::kGreedy);
     EXPECT_LT(min_max, 1.02 * published.min_max);
-    EXPECT_GT(min_max, 0.96 * published.min_max);
+    const double least = published.dimension == 16 ? 0.96 : 0.98;
+    EXPECT_GT(min_max, least * published.min_max);
     EXPECT_LT(greedy, 1.02 * published.greedy);
-    EXPECT_GT(greedy, 0.96 * published.greedy);
+    EXPECT_GT(greedy, least * published.greedy);
     if (published.codebook == 0.0) continue;
     EXPECT_LT(loss(RowFormat::kCodebook4, RangeSearch::kKMeans), 1.02 * published.codebook);
   }
@@ -311,18 +313,25 @@ TEST(TwoTiers, LoseLessWithMoreCodebooks) {
   EXPECT_LT(previous, 0.001);  // one for each row, of 16 values
 }
 
-TEST(Loss, IsTheMeanOfNormalisedErrors) {
-  TestMatrix rows = NormalRows(50, 19, 10);
+using Loss = EveryIsaTest;
+
+// And the same bits on every ISA.
+TEST_F(Loss, IsTheMeanOfNormalisedErrors) {
+  const TestMatrix rows = NormalRows(1000, 19, 10);  // more than one task
   for (const TableQuantizationOptions& options : AllOptions()) {
     const EmbeddingTable table = Quantize(BestContext(), rows.input(), options);
     const Result<double> loss = table.Loss(BestContext(), rows.input());
     ASSERT_TRUE(loss.ok()) << loss.status().message();
     EXPECT_NEAR(*loss, NormalisedLoss(table, rows), 1e-12) << Describe(options);
+    for (const Isa isa : SupportedIsas()) {
+      EXPECT_EQ(table.Loss(MakeContext(isa), rows.input()).value(), *loss) << IsaName(isa);
+      RecordChecked(isa);
+    }
   }
 }
 
 // Zeros count as 0 where they come back as zeros, otherwise as 1.
-TEST(Loss, OfRowsOfZeros) {
+TEST(LossOfZeros, IsNoneOrAll) {
   const float zeros[2][3] = {};
   const float others[2][3] = {{0, 0, 0}, {1, 2, 3}};
   const EmbeddingTable table =

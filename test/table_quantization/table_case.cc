@@ -165,7 +165,7 @@ double Finite(float value) {
 
 std::vector<double> SquaredErrors(const EmbeddingTable& table, const TestMatrix& rows) {
   const TestMatrix decoded(DataType::kF32, rows.rows(), rows.cols());
-  const Status status = table.Dequantize(0, decoded.output());
+  const Status status = table.Dequantize(BestContext(), 0, decoded.output());
   EXPECT_TRUE(status.ok()) << status.message();
   std::vector<double> errors;
   for (int64_t i = 0; i < rows.rows(); ++i) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "support/isas.h"
@@ -67,12 +68,61 @@ TEST(StoredRows, Codebook) {
 TEST(StoredRows, Floats) {
   EXPECT_EQ(RowOf({1.0f, -2.0f}, Options(RowFormat::kF32)), (Row{0, 0, 0x80, 0x3F, 0, 0, 0, 0xC0}));
   EXPECT_EQ(RowOf({1.0f, -2.0f, 65520.0f}, Options(RowFormat::kF16)),
-            (Row{0, 0x3C, 0, 0xC0, 0, 0x7C}));
-  EXPECT_EQ(RowOf({1.0f, -2.0f}, Options(RowFormat::kBF16)), (Row{0x80, 0x3F, 0, 0xC0}));
+            (Row{0, 0x3C, 0, 0xC0, 0xFF, 0x7B}));
+  EXPECT_EQ(RowOf({1.0f, -2.0f, kInfinity}, Options(RowFormat::kBF16)),
+            (Row{0x80, 0x3F, 0, 0xC0, 0x7F, 0x7F}));
   EXPECT_EQ(RowOf({0.0f, 1.0f, -1.125f, 480.0f, 1e9f, -1e9f}, Options(RowFormat::kE4M3)),
             (Row{0x00, 0x38, 0xB9, 0x7F, 0x7F, 0xFF}));
   EXPECT_EQ(RowOf({0.0f, 1.0f, -1.25f, 57344.0f, 1e9f, -1e9f}, Options(RowFormat::kE5M2)),
             (Row{0x00, 0x3C, 0xBD, 0x7B, 0x7B, 0xFB}));
+}
+
+// As ToHalf() and ToBFloat16() round, but within the finite range.
+TEST(StoredRows, FloatsOf16BitsRoundToNearestEven) {
+  const auto check = [](RowFormat format, int first_not_finite, auto value_of, auto round) {
+    std::vector<float> values;
+    for (int code = 0; code < first_not_finite; ++code) {
+      // A value, and around the middle between it and the next.
+      const double a = static_cast<double>(value_of(code));
+      const double b = code + 1 == first_not_finite ? a : static_cast<double>(value_of(code + 1));
+      const float middle = static_cast<float>(a + (b - a) / 2);
+      for (const float x : {static_cast<float>(a), std::nextafter(middle, 0.0f), middle,
+                            std::nextafter(middle, kInfinity)}) {
+        values.push_back(x);
+        values.push_back(-x);
+      }
+    }
+    const Row row = RowOf(values, Options(format));
+    ASSERT_EQ(row.size(), 2 * values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(row[2 * i] | row[2 * i + 1] << 8, round(values[i])) << values[i];
+    }
+  };
+  check(
+      RowFormat::kF16, 0x7C00, [](int code) { return ToFloat(Half{static_cast<uint16_t>(code)}); },
+      [](float x) { return ToHalf(x).bits; });
+  check(
+      RowFormat::kBF16, 0x7F80,
+      [](int code) { return ToFloat(BFloat16{static_cast<uint16_t>(code)}); },
+      [](float x) { return ToBFloat16(x).bits; });
+}
+
+// No value becomes infinite, and so no loss.
+TEST(StoredRows, OfFloatsStayFinite) {
+  const std::vector<float> values = {1e6f, -1e6f, 65520.0f, -kLargest, kInfinity, 1.0f};
+  const InputMatrix rows(values.data(), 1, 6);
+  for (const auto& [format, largest] :
+       {std::pair(RowFormat::kF16, 65504.0f), std::pair(RowFormat::kBF16, 0x1.FEp127f),
+        std::pair(RowFormat::kE4M3, 480.0f), std::pair(RowFormat::kE5M2, 57344.0f)}) {
+    const EmbeddingTable table = Quantize(BestContext(), rows, Options(format));
+    float decoded[6];
+    ASSERT_TRUE(table.Dequantize(BestContext(), 0, OutputMatrix(decoded, 1, 6)).ok());
+    EXPECT_EQ(decoded[3], -largest) << RowFormatName(format);
+    EXPECT_EQ(decoded[4], largest) << RowFormatName(format);
+    EXPECT_EQ(decoded[5], 1.0f) << RowFormatName(format);
+    const Result<double> loss = table.Loss(BestContext(), rows);
+    EXPECT_TRUE(loss.ok() && *loss <= 1.0) << RowFormatName(format);
+  }
 }
 
 TEST(StoredRows, ConstantsComeBack) {
@@ -83,7 +133,7 @@ TEST(StoredRows, ConstantsComeBack) {
       if (options.method == RangeSearch::kSymmetric) continue;
       const EmbeddingTable table = Quantize(BestContext(), InputMatrix(row.data(), 1, 11), options);
       std::vector<float> decoded(11);
-      ASSERT_TRUE(table.Dequantize(0, OutputMatrix(decoded.data(), 1, 11)).ok());
+      ASSERT_TRUE(table.Dequantize(BestContext(), 0, OutputMatrix(decoded.data(), 1, 11)).ok());
       for (const float x : decoded) {
         EXPECT_NEAR(x, value, 0.005f * std::abs(value)) << Describe(options);
       }
@@ -118,7 +168,7 @@ class Float8 : public EveryIsaTest {
     const Result<EmbeddingTable> table = EmbeddingTable::Borrow(all, 1, layout);
     ASSERT_TRUE(table.ok()) << table.status().message();
     std::vector<float> decoded(256);
-    ASSERT_TRUE(table->Dequantize(0, OutputMatrix(decoded.data(), 1, 256)).ok());
+    ASSERT_TRUE(table->Dequantize(BestContext(), 0, OutputMatrix(decoded.data(), 1, 256)).ok());
     std::vector<float> values, expected;
     const auto add = [&](float value, float nearest) {
       for (const float sign : {1.0f, -1.0f}) {
@@ -149,7 +199,7 @@ class Float8 : public EveryIsaTest {
       const EmbeddingTable rounded =
           Quantize(context, InputMatrix(values.data(), 1, columns), options);
       std::vector<float> actual(values.size());
-      ASSERT_TRUE(rounded.Dequantize(0, OutputMatrix(actual.data(), 1, columns)).ok());
+      ASSERT_TRUE(rounded.Dequantize(context, 0, OutputMatrix(actual.data(), 1, columns)).ok());
       for (size_t i = 0; i < values.size(); ++i) {
         ASSERT_EQ(actual[i], expected[i])
             << RowFormatName(format) << ", bias " << exponent_bias << ", " << values[i];
