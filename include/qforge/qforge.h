@@ -8,6 +8,7 @@
 #include "qforge/epilogue.h"
 #include "qforge/gemm.h"
 #include "qforge/half.h"
+#include "qforge/histogram.h"
 #include "qforge/isa.h"
 #include "qforge/linear.h"
 #include "qforge/packed_weights.h"
