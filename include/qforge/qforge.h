@@ -13,6 +13,7 @@
 #include "qforge/linear.h"
 #include "qforge/packed_weights.h"
 #include "qforge/quantization.h"
+#include "qforge/range_choice.h"
 #include "qforge/row_layout.h"
 #include "qforge/status.h"
 #include "qforge/types.h"

@@ -10,8 +10,8 @@
 namespace qforge::ref {
 
 // The cell of width 1 / inverse_width, a power of two, that a finite value lies in; it must not be
-// beyond +-2^31. Magnitudes are truncated, so
-// that the grid is its own mirror image and a cell of twice the width is cell >> 1.
+// beyond +-2^31. Magnitudes are truncated, so that the grid is its own mirror image and a cell of
+// twice the width is cell >> 1.
 int32_t CellOf(float value, float inverse_width) noexcept;
 
 // indices[i] = the cell of values[i], counted from `first`; `bins` for what lies in none of the
