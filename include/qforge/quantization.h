@@ -1,7 +1,8 @@
 // From floats to quantised values and back, and how to choose the parameters.
 //
 // Every function is safe to call from any number of threads, gives the same bits on every ISA, runs
-// on the calling thread and allocates nothing but, on its first use in the process, its kernels. On
+// on the calling thread unless it takes a context, and allocates nothing but, on its first use in
+// the process, its kernels, and what a RangeMethod other than kMinMax needs. On
 // an error nothing is written. Sizes of 0 are legal. An output must not overlap an input, in whole
 // or in part.
 #ifndef QFORGE_QUANTIZATION_H_
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "qforge/context.h"
 #include "qforge/packed_weights.h"
 #include "qforge/status.h"
 #include "qforge/types.h"
@@ -123,14 +125,28 @@ struct WeightsQuantizationOptions {
   Granularity granularity = Granularity::kPerChannel;
   // Symmetric weights need no sums of the activations when they are multiplied.
   bool symmetric = true;
+  // How the range of each tensor, group or channel is chosen. kMinMax takes the range that
+  // FindRange finds; the others look at a histogram (qforge/range_choice.h), of which infinities
+  // are no part.
+  RangeMethod method = RangeMethod::kMinMax;
+  double percentile = 99.99;  // kPercentile: (50, 100]
+  // As in ParameterOptions; no quantised weight lies outside of the values that are used.
+  int bits = 8;
+  bool power_of_two_scale = false;
 };
 
-// Quantises `weights`, finite or not, to s8 with the parameters that ChooseParameters gives for the
-// range that FindRange finds in each tensor, group or channel. `weights` and `quantized` are
+// Quantises `weights`, finite or not, to s8 with parameters of their own for each tensor, group or
+// channel: those that ChooseParameters gives for its range. `weights` and `quantized` are
 // (G*K) x N or (G*N) x K, as options.layout says. `scales` takes 1, G or G*N values, as
 // options.granularity says; `zero_points` as many, or none if options.symmetric. The three outputs
 // are what PackedWeights::Create takes.
 Status QuantizeWeights(const MatrixView<const float>& weights,
+                       const WeightsQuantizationOptions& options,
+                       const MatrixView<int8_t>& quantized, ArrayView<float> scales,
+                       ArrayView<int32_t> zero_points = {}) noexcept;
+// The same, bit for bit, on the threads of `context`. A search takes some tenths of a millisecond
+// to some milliseconds per tensor, group or channel, of which threads take one at a time.
+Status QuantizeWeights(const Context& context, const MatrixView<const float>& weights,
                        const WeightsQuantizationOptions& options,
                        const MatrixView<int8_t>& quantized, ArrayView<float> scales,
                        ArrayView<int32_t> zero_points = {}) noexcept;

@@ -1,4 +1,4 @@
-#include "qforge/range_choice.h"
+#include "ops/range_choice.h"
 
 #include <algorithm>
 #include <cmath>
@@ -31,20 +31,6 @@ Status CheckActivation(const RangeOptions& options) {
                          static_cast<double>(options.clamp_max));
   }
   return Status();
-}
-
-Status CheckOptions(const RangeOptions& options) {
-  if (options.method > RangeMethod::kKlDivergence) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.method", "%d is no method",
-                         static_cast<int>(options.method));
-  }
-  QFORGE_RETURN_IF_ERROR(CheckParameterOptions("options.parameters.type", "options.parameters.bits",
-                                               options.parameters));
-  if (!(options.percentile > 50.0 && options.percentile <= 100.0)) {
-    return Status::Error(StatusCode::kOutOfRange, "options.percentile", "%g is not in (50, 100]",
-                         options.percentile);
-  }
-  return CheckActivation(options);
 }
 
 Status NoMemory() {
@@ -102,7 +88,25 @@ float ToFloat(double value) {
                                        static_cast<double>(FloatLimits::max())));
 }
 
+Status CheckOptions(const RangeOptions& options) {
+  return CheckRangeOptions(options, "options.parameters.type", "options.parameters.bits");
+}
+
 }  // namespace
+
+Status CheckRangeOptions(const RangeOptions& options, const char* type_field,
+                         const char* bits_field) noexcept {
+  if (options.method > RangeMethod::kKlDivergence) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.method", "%d is no method",
+                         static_cast<int>(options.method));
+  }
+  QFORGE_RETURN_IF_ERROR(CheckParameterOptions(type_field, bits_field, options.parameters));
+  if (!(options.percentile > 50.0 && options.percentile <= 100.0)) {
+    return Status::Error(StatusCode::kOutOfRange, "options.percentile", "%g is not in (50, 100]",
+                         options.percentile);
+  }
+  return CheckActivation(options);
+}
 
 const char* RangeMethodName(RangeMethod method) noexcept {
   switch (method) {
