@@ -2,6 +2,7 @@
 #ifndef QFORGE_QFORGE_H_
 #define QFORGE_QFORGE_H_
 
+#include "qforge/accuracy.h"
 #include "qforge/context.h"
 #include "qforge/embedding_bag.h"
 #include "qforge/embedding_table.h"
