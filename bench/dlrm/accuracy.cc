@@ -1,5 +1,6 @@
 #include "dlrm/accuracy.h"
 
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -39,13 +40,24 @@ const char* Description(RangeMethod method) {
   return "";
 }
 
+std::map<RangeMethod, qforge::QuantizationParameters> ChooseByAll(
+    const std::vector<float>& values) {
+  qforge::Histogram histogram = Take(qforge::Histogram::Create());
+  Check(histogram.Observe(values));
+  std::map<RangeMethod, qforge::QuantizationParameters> parameters;
+  for (const RangeMethod method : kMethods) {
+    parameters[method] = Take(qforge::ChooseRange(histogram, {.method = method})).parameters;
+  }
+  return parameters;
+}
+
 // A layer of the fp32 model, with what it gets for the calibration requests.
 struct ObservedLayer {
   std::string name;
   const LinearLayer& layer;
   bool relu;
   std::vector<float> input;
-  qforge::Histogram histogram;
+  std::map<RangeMethod, qforge::QuantizationParameters> parameters;  // of the input
 
   MatrixView<const float> input_view() const {
     return {input.data(), static_cast<int64_t>(input.size()) / layer.inputs, layer.inputs};
@@ -64,10 +76,9 @@ void Observe(const qforge::Context& context, const std::string& name, const MlpL
              bool relu_last, std::vector<float> input, std::vector<ObservedLayer>* observed) {
   for (size_t i = 0; i < layers.size(); ++i) {
     const bool relu = relu_last || i + 1 < layers.size();
-    qforge::Histogram histogram = Take(qforge::Histogram::Create());
-    Check(histogram.Observe(input));
+    auto parameters = ChooseByAll(input);
     observed->push_back(
-        {name + "." + std::to_string(i), layers[i], relu, std::move(input), std::move(histogram)});
+        {name + "." + std::to_string(i), layers[i], relu, std::move(input), std::move(parameters)});
     const MatrixView<const float> x = observed->back().input_view();
     std::vector<float> output(x.rows * layers[i].outputs);
     Fp32Linear(context, layers[i], relu).Run(x, {output.data(), x.rows, layers[i].outputs});
@@ -77,11 +88,9 @@ void Observe(const qforge::Context& context, const std::string& name, const MlpL
 
 Int8Linear Quantized(const qforge::Context& context, const ObservedLayer& observed,
                      RangeMethod inputs, RangeMethod weights) {
-  qforge::RangeOptions range;
-  range.method = inputs;
   const Int8Input input = {.type = qforge::DataType::kF32,
                            .scaling = qforge::InputScaling::kPerTensor,
-                           .parameters = Take(ChooseRange(observed.histogram, range)).parameters};
+                           .parameters = observed.parameters.at(inputs)};
   return Int8Linear(context, observed.layer, observed.relu, input, qforge::OutputF32{}, weights);
 }
 

@@ -72,10 +72,10 @@ struct ErrorStatistics {
 
 // activation(A x B + bias) in float.
 struct FloatLayer {
-  MatrixView<const float> weights;  // as PackedWeights::Create takes quantised ones
+  MatrixView<const float> weights = {};  // as PackedWeights::Create takes quantised ones
   WeightsLayout layout = WeightsLayout::kInputsByOutputs;
   int64_t groups = 1;
-  ArrayView<const float> bias;  // G*N values, or none
+  ArrayView<const float> bias = {};  // G*N values, or none
   Activation activation = Activation::kNone;
   float clamp_min = 0.0f;  // kClamp: clamp_min <= clamp_max, neither NaN
   float clamp_max = 0.0f;
@@ -97,9 +97,9 @@ Status ShadowRun(const Context& context, const FloatLayer& layer, const Linear& 
 
 // A layer for which a precision is chosen.
 struct LayerError {
-  ErrorStatistics error;  // when it is quantised; in higher precision it counts as exact
-  double cost = 1.0;      // of higher precision: multiply-adds, or time; finite, >= 0
-  double weight = 1.0;    // of its noise in the total; finite, >= 0
+  ErrorStatistics error = {};  // when it is quantised; in higher precision it counts as exact
+  double cost = 1.0;           // of higher precision: multiply-adds, or time; finite, >= 0
+  double weight = 1.0;         // of its noise in the total; finite, >= 0
 };
 
 struct ErrorBudget {

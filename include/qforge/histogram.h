@@ -20,10 +20,10 @@ struct HistogramOptions {
 // What a histogram consists of, to store it and to make it anew.
 struct HistogramData {
   int64_t max_bins = 2048;
-  int bin_exponent = 0;              // the width of a bin is 2^bin_exponent
-  int64_t first_bin = 0;             // the number of the bin that `counts` begins with
-  ArrayView<const uint64_t> counts;  // finite values other than zero, by bin
-  float min = 0.0f;                  // of all finite values, exact; 0 without any
+  int bin_exponent = 0;                   // the width of a bin is 2^bin_exponent
+  int64_t first_bin = 0;                  // the number of the bin that `counts` begins with
+  ArrayView<const uint64_t> counts = {};  // finite values other than zero, by bin
+  float min = 0.0f;                       // of all finite values, exact; 0 without any
   float max = 0.0f;
   uint64_t zeros = 0;  // of either sign
   uint64_t nans = 0;

@@ -21,7 +21,7 @@ struct RangeOptions {
   RangeMethod method = RangeMethod::kL2;
   // Type, bits, symmetry, power-of-two scale. Zero is represented exactly in every case: a
   // zero-point is a quantised value.
-  ParameterOptions parameters;
+  ParameterOptions parameters = {};
   double percentile = 99.99;  // kPercentile: (50, 100]
   // What follows the layer, as in Epilogue, unless it was observed behind it: the parts of the
   // histogram that a ReLU or a clamp would move to its bounds count as values there.
