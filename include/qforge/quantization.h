@@ -54,9 +54,9 @@ enum class RangeMethod : uint8_t {
   // Clips the outermost values: (100 - percentile) / 2 percent of them at either end, or,
   // symmetric, 100 - percentile percent of the largest magnitudes.
   kPercentile,
-  // The range of least L2 error (HistogramL2Error) of all whose ends are edges of bins. A
-  // millisecond or two for 2048 bins where one end is fixed (symmetric, or values of one sign), up
-  // to a second where both are searched for.
+  // The range of least L2 error (HistogramL2Error) of all whose ends are edges of bins. Some
+  // milliseconds for 2048 bins where one end is fixed (symmetric, or values of one sign), up to
+  // about a second where both are searched for.
   kL2,
   // The same by steps that go to the best neighbour, half as far when none is better: some tenths
   // of a millisecond.
@@ -144,8 +144,9 @@ Status QuantizeWeights(const MatrixView<const float>& weights,
                        const WeightsQuantizationOptions& options,
                        const MatrixView<int8_t>& quantized, ArrayView<float> scales,
                        ArrayView<int32_t> zero_points = {}) noexcept;
-// The same, bit for bit, on the threads of `context`. A search takes some tenths of a millisecond
-// to some milliseconds per tensor, group or channel, of which threads take one at a time.
+// The same, bit for bit, on the threads of `context`. Threads take one tensor, group or channel
+// at a time. The search for each takes well below a millisecond by kPercentile and kL2Approximate,
+// some by kL2, up to some hundred by kKlDivergence and up to about a second by asymmetric kL2.
 Status QuantizeWeights(const Context& context, const MatrixView<const float>& weights,
                        const WeightsQuantizationOptions& options,
                        const MatrixView<int8_t>& quantized, ArrayView<float> scales,
