@@ -8,8 +8,6 @@
 #include "dlrm/variants.h"
 
 namespace dlrm {
-namespace {
-
 using qforge::bench::Progress;
 
 SyntheticData LoadData(const qforge::Context& context, const ExperimentOptions& options) {
@@ -29,7 +27,10 @@ std::string ModelText(const Model& model) {
          ", " + std::to_string(model.table_rows()) + " rows in all";
 }
 
-}  // namespace
+std::string ModelName(const ExperimentOptions& options) {
+  return options.model.empty() ? "synthetic, in the shape of Criteo Kaggle"
+                               : std::filesystem::path(options.model).filename().string();
+}
 
 ExperimentResult RunExperiment(const ExperimentOptions& options) {
   const std::vector<EmbeddingFormat> formats =
@@ -49,9 +50,7 @@ ExperimentResult RunExperiment(const ExperimentOptions& options) {
       MakeVariants(context, data.model, data.calibration, formats, max_rows);
 
   ExperimentResult result;
-  result.model_name = options.model.empty()
-                          ? "synthetic, in the shape of Criteo Kaggle"
-                          : std::filesystem::path(options.model).filename().string();
+  result.model_name = ModelName(options);
   result.model_text = ModelText(data.model);
   result.embedding_bytes = data.model.table_bytes();
   result.calibration_requests = data.calibration.rows;

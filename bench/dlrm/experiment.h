@@ -59,6 +59,11 @@ struct ExperimentResult {
   std::vector<VariantResult> variants;
 };
 
+// What the options name, or the synthetic model. Throws Error.
+SyntheticData LoadData(const qforge::Context& context, const ExperimentOptions& options);
+std::string ModelName(const ExperimentOptions& options);
+std::string ModelText(const Model& model);  // its MLPs and tables
+
 // Throws Error.
 ExperimentResult RunExperiment(const ExperimentOptions& options);
 

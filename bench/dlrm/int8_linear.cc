@@ -9,12 +9,13 @@ namespace {
 
 using qforge::MatrixView;
 
-qforge::PackedWeights Pack(const qforge::Context& context, const LinearLayer& layer) {
+qforge::PackedWeights Pack(const qforge::Context& context, const LinearLayer& layer,
+                           qforge::RangeMethod method) {
   std::vector<int8_t> quantized(layer.weight.size());
   std::vector<float> scales(layer.outputs);
   Check(qforge::QuantizeWeights(
-      MatrixView<const float>(layer.weight.data(), layer.outputs, layer.inputs),
-      {.layout = qforge::WeightsLayout::kOutputsByInputs},
+      context, MatrixView<const float>(layer.weight.data(), layer.outputs, layer.inputs),
+      {.layout = qforge::WeightsLayout::kOutputsByInputs, .method = method},
       MatrixView<int8_t>(quantized.data(), layer.outputs, layer.inputs), scales));
 
   qforge::PackedWeightsOptions options;
@@ -39,8 +40,9 @@ qforge::Linear MakeLinear(const qforge::Context& context, const qforge::PackedWe
 }  // namespace
 
 Int8Linear::Int8Linear(const qforge::Context& context, const LinearLayer& layer, bool relu,
-                       const Int8Input& input, const qforge::Output& output)
-    : Int8Linear(context, Pack(context, layer), layer, relu, input, output) {}
+                       const Int8Input& input, const qforge::Output& output,
+                       qforge::RangeMethod weights)
+    : Int8Linear(context, Pack(context, layer, weights), layer, relu, input, output) {}
 
 Int8Linear::Int8Linear(const qforge::Context& context, const qforge::PackedWeights& weights,
                        const LinearLayer& layer, bool relu, const Int8Input& input,
@@ -55,6 +57,14 @@ Int8Linear::Int8Linear(const qforge::Context& context, const qforge::PackedWeigh
 
 void Int8Linear::Run(const qforge::InputMatrix& input, const qforge::OutputMatrix& output) const {
   Check(linear_.Run(input, input_, output));
+}
+
+qforge::ErrorStatistics Int8Linear::CompareWith(const qforge::Context& context,
+                                                const qforge::FloatLayer& layer,
+                                                const MatrixView<const float>& input) const {
+  qforge::ErrorStatistics error;
+  Check(qforge::ShadowRun(context, layer, linear_, input, input_, &error));
+  return error;
 }
 
 }  // namespace dlrm

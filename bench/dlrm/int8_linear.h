@@ -18,15 +18,22 @@ struct Int8Input {
 
 class Int8Linear {
  public:
-  // Weights are symmetric per output channel. Throws Error where qforge refuses something.
+  // Weights are symmetric per output channel, their ranges chosen by `weights`. Throws Error where
+  // qforge refuses something.
   Int8Linear(const qforge::Context& context, const LinearLayer& layer, bool relu,
-             const Int8Input& input, const qforge::Output& output);
+             const Int8Input& input, const qforge::Output& output,
+             qforge::RangeMethod weights = qforge::RangeMethod::kMinMax);
 
   // `input` and `output` are of the types that the layer was made for.
   void Run(const qforge::InputMatrix& input, const qforge::OutputMatrix& output) const;
 
   int64_t outputs() const { return outputs_; }
   int64_t weight_bytes() const { return weight_bytes_; }
+
+  // The differences from the layer that it was made of, both on `input`, f32.
+  qforge::ErrorStatistics CompareWith(const qforge::Context& context,
+                                      const qforge::FloatLayer& layer,
+                                      const qforge::MatrixView<const float>& input) const;
 
  private:
   Int8Linear(const qforge::Context& context, const qforge::PackedWeights& weights,

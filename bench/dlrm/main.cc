@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dlrm/accuracy_report.h"
 #include "dlrm/check.h"
 #include "dlrm/experiment.h"
 #include "dlrm/report.h"
@@ -37,6 +38,8 @@ std::vector<std::string> IsaNames() {
 
 int Run(int argc, char** argv) {
   dlrm::ExperimentOptions options;
+  bool report = false;
+  double min_signal_to_noise = dlrm::AccuracyOptions().min_signal_to_noise;
   dlrm::SyntheticOptions& synthetic = options.synthetic;
   std::string isa;
   std::string json_path;
@@ -88,6 +91,15 @@ int Run(int argc, char** argv) {
       ->default_str("minmax; for u4 and u2 also greedy")
       ->group(kEmbeddings);
 
+  constexpr char kAccuracy[] = "Accuracy of the MLPs, instead of sizes and speed";
+  app.add_flag("--report", report, "what int8 costs layer by layer and by choice of ranges")
+      ->group(kAccuracy);
+  app.add_option("--min-sqnr", min_signal_to_noise,
+                 "dB; layers with less are chosen to stay in fp32")
+      ->type_name("X")
+      ->capture_default_str()
+      ->group(kAccuracy);
+
   constexpr char kMeasuring[] = "Measuring";
   app.add_option("--threads", options.threads, "to use")
       ->type_name("N")
@@ -123,6 +135,12 @@ int Run(int argc, char** argv) {
     options.max_isa = dlrm::Take(qforge::ParseIsa(isa.c_str()));
     // For what is not given a context: quantisation of arrays.
     setenv("QFORGE_MAX_ISA", isa.c_str(), /*overwrite=*/0);
+  }
+  if (report) {
+    const dlrm::AccuracyResult accuracy = dlrm::MeasureAccuracy({options, min_signal_to_noise});
+    std::fputs(dlrm::TextReport(accuracy).c_str(), stdout);
+    if (!json_path.empty()) WriteFile(json_path, dlrm::JsonReport(accuracy));
+    return 0;
   }
   const dlrm::ExperimentResult result = dlrm::RunExperiment(options);
   std::fputs(dlrm::TextReport(result).c_str(), stdout);

@@ -1,71 +1,14 @@
 #include "dlrm/report.h"
 
 #include <algorithm>
-#include <cstdarg>
-#include <cstdio>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <utility>
+
+#include "dlrm/text_table.h"
 
 namespace dlrm {
 namespace {
-
-constexpr size_t kLineWidth = 98;
-constexpr size_t kColumnGap = 3;
-
-__attribute__((format(printf, 1, 2))) std::string Format(const char* format, ...) {
-  char text[128];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof(text), format, arguments);
-  va_end(arguments);
-  return text;
-}
-
-// 1234567 as "1,234,567".
-std::string Grouped(double value) {
-  std::string digits = Format("%.0f", value);
-  for (size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return digits;
-}
-
-std::string Bytes(int64_t bytes) {
-  const double value = static_cast<double>(bytes);
-  if (bytes < 10'000) return Grouped(value) + " B";
-  if (bytes < 10'000'000) return Grouped(value / 1e3) + " kB";
-  return Grouped(value / 1e6) + " MB";
-}
-
-// Columns on the terminal: code points, as the text has no others than of width one.
-size_t Width(const std::string& text) {
-  size_t width = 0;
-  for (const char c : text) width += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  return width;
-}
-
-std::string Padding(const std::string& text, size_t width) {
-  return std::string(width - std::min(width, Width(text)), ' ');
-}
-
-// Broken at spaces into lines that start at `indent`, but for the first.
-std::string Wrapped(const std::string& text, size_t indent) {
-  std::string lines;
-  size_t column = indent;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(' ', begin), text.size());
-    const std::string word = text.substr(begin, end - begin);
-    if (column > indent && column + 1 + Width(word) > kLineWidth) {
-      lines += "\n" + std::string(indent, ' ');
-      column = indent;
-    } else if (column > indent) {
-      lines += ' ';
-      ++column;
-    }
-    lines += word;
-    column += Width(word);
-    begin = end + 1;
-  }
-  return lines;
-}
 
 // A row per variant.
 class Table {
@@ -73,14 +16,14 @@ class Table {
   using Cell = std::function<std::string(const VariantResult&)>;
 
   Table(std::string title, const ExperimentResult& result)
-      : title_(std::move(title)), variants_(result.variants) {
+      : table_(std::move(title)), variants_(result.variants) {
     Column("", [](const VariantResult& variant) { return variant.name; });
   }
 
   void Column(const std::string& heading, const Cell& cell) {
-    std::vector<std::string>& column = columns_.emplace_back();
-    column.push_back(heading);
-    for (const VariantResult& variant : variants_) column.push_back(cell(variant));
+    std::vector<std::string> cells;
+    for (const VariantResult& variant : variants_) cells.push_back(cell(variant));
+    table_.Column(heading, std::move(cells));
   }
 
   // As Column, for what only makes sense beside the baseline.
@@ -99,28 +42,11 @@ class Table {
     });
   }
 
-  // Every column as wide as it needs to be; the first one to the left, the others to the right.
-  std::string Text() const {
-    std::string text = "\n" + title_ + "\n";
-    for (size_t row = 0; row <= variants_.size(); ++row) {
-      std::string line;
-      for (size_t i = 0; i < columns_.size(); ++i) {
-        size_t width = 0;
-        for (const std::string& cell : columns_[i]) width = std::max(width, Width(cell));
-        const std::string& cell = columns_[i][row];
-        const std::string padding = Padding(cell, width);
-        line += i == 0 ? cell + padding : std::string(kColumnGap, ' ') + padding + cell;
-      }
-      text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-      if (row == 0) text += std::string(Width(line), '-') + "\n";
-    }
-    return text;
-  }
+  std::string Text() const { return table_.Text(); }
 
  private:
-  const std::string title_;
+  TextTable table_;
   const std::vector<VariantResult>& variants_;
-  std::vector<std::vector<std::string>> columns_;  // with their headings
 };
 
 std::string Heading(const ExperimentResult& result) {
@@ -131,8 +57,7 @@ std::string Heading(const ExperimentResult& result) {
     label_width = std::max(label_width, variant.name.size());
   }
   const auto line = [&](const std::string& label, const std::string& value) {
-    text +=
-        "  " + label + Padding(label, label_width) + "  " + Wrapped(value, label_width + 4) + "\n";
+    text += LabelledLine(label, label_width, value);
   };
   line("model", result.model_name + ": " + result.model_text);
   line("requests", Grouped(static_cast<double>(result.evaluation_requests)) + " evaluated, " +

@@ -16,6 +16,8 @@
 #pragma GCC visibility push(default)
 namespace qforge {
 
+struct LinearCore;
+
 // Where the scale and zero-point of A come from.
 enum class InputScaling : uint8_t {
   kPerTensor,         // one pair, given at Run; for f32 input scales are at least 1.18e-38
@@ -98,6 +100,9 @@ class Linear {
 
   // What was chosen and why: ISA, algorithm, tile, kernels. Empty when memory runs out.
   std::string Describe() const noexcept;
+
+  // For the library's own operations.
+  const LinearCore& core() const noexcept;
 
  private:
   struct State;

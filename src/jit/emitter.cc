@@ -244,6 +244,10 @@ void Emitter::Or(Vec to, Vec a, const xb::Operand& b) {
   evex() ? vpord(Full(to), Full(a), b) : vpor(Full(to), Full(a), b);
 }
 
+void Emitter::Xor(Vec to, Vec a, const xb::Operand& b) {
+  evex() ? vpxord(Full(to), Full(a), b) : vpxor(Full(to), Full(a), b);
+}
+
 void Emitter::ShiftLeft32(Vec to, Vec from, int bits) {
   vpslld(Full(to), Full(from), static_cast<uint8_t>(bits));
 }

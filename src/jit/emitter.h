@@ -89,6 +89,7 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void Sub64(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void And(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void Or(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void Xor(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void ShiftLeft32(Vec to, Vec from, int bits);
   void ShiftRight32(Vec to, Vec from, int bits);
   // Each lane by its own count; 32 and more give 0.

@@ -18,6 +18,9 @@ void GenerateQuantizeColumns(jit::Emitter& emitter, DataType type);
 void GenerateDequantize(jit::Emitter& emitter, DataType type);
 void GenerateRequantize(jit::Emitter& emitter, DataType type, bool per_column);
 
+// array_histogram.cc
+void GenerateBinIndices(jit::Emitter& emitter);
+
 // array_bytes.cc
 void GenerateRowSums(jit::Emitter& emitter, DataType type);
 void GenerateWiden(jit::Emitter& emitter, DataType type);

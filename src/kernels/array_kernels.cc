@@ -33,13 +33,16 @@ const char* OperationName(ArrayOperation operation) {
       return "widen";
     case ArrayOperation::kFlipSign:
       return "flip_sign";
+    case ArrayOperation::kBinIndices:
+      return "bin_indices";
   }
   return "unknown";
 }
 
 bool IsTyped(ArrayOperation operation) {
   return operation != ArrayOperation::kUpdateRange &&
-         operation != ArrayOperation::kUpdateColumnRanges && operation != ArrayOperation::kFlipSign;
+         operation != ArrayOperation::kUpdateColumnRanges &&
+         operation != ArrayOperation::kFlipSign && operation != ArrayOperation::kBinIndices;
 }
 
 bool Exists(const ArrayKernel& kernel) {
@@ -82,6 +85,8 @@ void Generate(jit::Emitter& emitter, const ArrayKernel& kernel) {
       return GenerateWiden(emitter, kernel.type);
     case ArrayOperation::kFlipSign:
       return GenerateFlipSign(emitter);
+    case ArrayOperation::kBinIndices:
+      return GenerateBinIndices(emitter);
   }
 }
 

@@ -31,14 +31,16 @@ enum class ArrayOperation : uint8_t {
   kRowSums,             // RowSumsFunction
   kWiden,               // WidenFunction
   kFlipSign,            // FlipSignFunction
+  kBinIndices,          // BinIndicesFunction
 };
-inline constexpr int kArrayOperationCount = 10;
+inline constexpr int kArrayOperationCount = 11;
 
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct ArrayKernel {
   Isa isa = Isa::kAvx512Vnni;  // not kScalar
   ArrayOperation operation = ArrayOperation::kUpdateRange;
-  // The quantised type that is read or written, kU8 or kS8; kNone for the ranges and kFlipSign.
+  // The quantised type that is read or written, kU8 or kS8; kNone for the ranges, kFlipSign
+  // and kBinIndices.
   DataType type = DataType::kNone;
 
   // Unique among kernels with different bytes; fit for a symbol and a file name.
@@ -82,6 +84,17 @@ using WidenFunction = void(const void* input, int64_t count, int64_t padded_coun
 // output[i] = input[i] + 128, that is input[i] xor 0x80, and zeros up to `padded_count` >= `count`.
 using FlipSignFunction = void(const int8_t* input, int64_t count, int64_t padded_count,
                               uint8_t* output);
+
+// indices[i] = the cell of values[i] in the grid of qforge/histogram.h, of width 1 / inverse_width,
+// a power of two, counted from `first`, which is between -2^24 and 2^24. `count` for what lies in
+// none of the `count` cells, NaN and infinities among it; count + 1 for a zero.
+struct BinGrid {
+  float inverse_width;
+  int32_t first;
+  int32_t count;
+};
+using BinIndicesFunction = void(const float* values, int64_t count, const BinGrid* grid,
+                                int32_t* indices);
 
 // The code of a kernel, for inspection and publication. kInternal where there is no such kernel.
 Result<jit::CodeBytes> EmitArrayKernel(const ArrayKernel& kernel) noexcept;

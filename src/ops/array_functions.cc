@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "ref/histogram.h"
 #include "ref/reference.h"
 
 namespace qforge {
@@ -47,6 +48,11 @@ void Requantize(const int32_t* input, int64_t count, const float* multipliers,
                   static_cast<T*>(output));
 }
 
+void BinIndices(const float* values, int64_t count, const kernels::BinGrid* grid,
+                int32_t* indices) {
+  ref::BinIndices(values, count, grid->inverse_width, grid->first, grid->count, indices);
+}
+
 template <class Function>
 Result<Function*> Get(Isa isa, ArrayOperation operation, DataType type, Function* portable) {
   if (isa == Isa::kScalar) return portable;
@@ -88,6 +94,10 @@ Result<kernels::RequantizeFunction*> GetRequantize(Isa isa, DataType type,
   }
   return Get(isa, ArrayOperation::kRequantize, type,
              type == DataType::kU8 ? Requantize<uint8_t, false> : Requantize<int8_t, false>);
+}
+
+Result<kernels::BinIndicesFunction*> GetBinIndices(Isa isa) noexcept {
+  return Get(isa, ArrayOperation::kBinIndices, DataType::kNone, BinIndices);
 }
 
 }  // namespace qforge

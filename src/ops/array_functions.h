@@ -19,6 +19,7 @@ Result<kernels::QuantizeColumnsFunction*> GetQuantizeColumns(Isa isa, DataType t
 Result<kernels::DequantizeFunction*> GetDequantize(Isa isa, DataType type) noexcept;
 Result<kernels::RequantizeFunction*> GetRequantize(Isa isa, DataType type,
                                                    bool per_column) noexcept;
+Result<kernels::BinIndicesFunction*> GetBinIndices(Isa isa) noexcept;
 
 }  // namespace qforge
 

@@ -114,4 +114,6 @@ std::string Linear::Describe() const noexcept {
   }
 }
 
+const LinearCore& Linear::core() const noexcept { return state_->core; }
+
 }  // namespace qforge

@@ -101,10 +101,7 @@ Result<kernels::RequantizeLimits> LimitsOf(const RequantizeOptions& options, Dat
 
 Result<QuantizationParameters> ChooseParameters(float min, float max,
                                                 const ParameterOptions& options) noexcept {
-  if (options.type != DataType::kU8 && options.type != DataType::kS8) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.type",
-                         "is %s; u8 and s8 are possible", DataTypeName(options.type));
-  }
+  QFORGE_RETURN_IF_ERROR(CheckParameterOptions("options.type", "options.bits", options));
   if (std::isnan(min)) return Status::Error(StatusCode::kInvalidArgument, "min", "is NaN");
   if (std::isnan(max)) return Status::Error(StatusCode::kInvalidArgument, "max", "is NaN");
   if (min > max) {

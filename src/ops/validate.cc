@@ -133,6 +133,16 @@ Status CheckZeroPoints(const char* field, ArrayView<const int32_t> zero_points,
   return Status();
 }
 
+Status CheckParameterOptions(const char* type_field, const char* bits_field,
+                             const ParameterOptions& options) noexcept {
+  if (options.type != DataType::kU8 && options.type != DataType::kS8) {
+    return Status::Error(StatusCode::kInvalidArgument, type_field, "is %s; u8 and s8 are possible",
+                         DataTypeName(options.type));
+  }
+  if (options.bits >= 2 && options.bits <= 8) return Status();
+  return Status::Error(StatusCode::kOutOfRange, bits_field, "%d is not in [2, 8]", options.bits);
+}
+
 bool AlwaysFits(int64_t inputs, int32_t zero_point, int32_t bias) noexcept {
   const int64_t largest = std::max(std::abs(-128 - zero_point), std::abs(127 - zero_point));
   return inputs <= kLargestMagnitude && 255 * largest * inputs + std::llabs(bias) <= 2147483647;

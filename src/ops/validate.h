@@ -9,6 +9,7 @@
 
 #include "pack/packed_matrix.h"
 #include "qforge/isa.h"
+#include "qforge/quantization.h"
 #include "qforge/status.h"
 #include "qforge/types.h"
 #include "qforge/views.h"
@@ -96,6 +97,18 @@ inline InputMatrix AsInput(const OutputMatrix& matrix) noexcept {
 // `size` bytes at `data`, for CheckNoOverlap.
 inline InputMatrix AsBytes(const void* data, int64_t size) noexcept {
   return InputMatrix(static_cast<const uint8_t*>(data), 1, size);
+}
+
+// The type is u8 or s8 and the bits are 2 to 8; `type_field` and `bits_field` are their names.
+Status CheckParameterOptions(const char* type_field, const char* bits_field,
+                             const ParameterOptions& options) noexcept;
+
+// The smallest and largest quantised value of `options`.
+constexpr int32_t LowestOf(const ParameterOptions& options) {
+  return options.type == DataType::kU8 ? 0 : -(1 << (options.bits - 1));
+}
+constexpr int32_t HighestOf(const ParameterOptions& options) {
+  return LowestOf(options) + (1 << options.bits) - 1;
 }
 
 }  // namespace qforge

@@ -12,24 +12,30 @@ using FloatLimits = std::numeric_limits<float>;
 QuantizationParameters ChooseParameters(float min, float max,
                                         const ParameterOptions& options) noexcept {
   const bool is_signed = options.type == DataType::kS8;
+  const int half = 1 << (options.bits - 1);
   double low = std::clamp(min, FloatLimits::lowest(), 0.0f);
   double high = std::clamp(max, 0.0f, FloatLimits::max());
-  double steps = 255;
+  double steps = 2 * half - 1;
   if (options.symmetric) {
     high = std::max(-low, high);
     low = -high;
-    steps = 254;
+    steps = 2 * half - 2;
   }
 
   QuantizationParameters parameters;
-  if (options.symmetric) parameters.zero_point = is_signed ? 0 : 128;
+  if (options.symmetric) parameters.zero_point = is_signed ? 0 : half;
   if (low == high) return parameters;
   parameters.scale = std::max(static_cast<float>((high - low) / steps), FloatLimits::min());
+  if (options.power_of_two_scale) {
+    int exponent;  // of the power of two that is above the scale, or twice as large as it
+    const float mantissa = std::frexp(parameters.scale, &exponent);
+    parameters.scale = std::ldexp(1.0f, std::min(mantissa == 0.5f ? exponent - 1 : exponent, 127));
+  }
   if (options.symmetric) return parameters;
 
-  const double lo = is_signed ? -128 : 0;
+  const double lo = is_signed ? -half : 0;
   const double zero_point = std::nearbyint(lo - low / static_cast<double>(parameters.scale));
-  parameters.zero_point = static_cast<int32_t>(std::clamp(zero_point, lo, lo + 255));
+  parameters.zero_point = static_cast<int32_t>(std::clamp(zero_point, lo, lo + 2 * half - 1));
   return parameters;
 }
 
