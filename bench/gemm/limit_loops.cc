@@ -69,7 +69,7 @@ void EmitIssueLoop(Emitter& e, int rows) {
       e.DotU8S8(accumulator, a, e.Full(weights));
     } else {
       if (dot % rows == 0) e.vpmovsxbw(e.Full(weights), e.Half(b));
-      e.DotS16(accumulator, a, weights, product);
+      e.DotS16(accumulator, a, e.Full(weights), product);
     }
   }
   e.dec(turns);
@@ -116,7 +116,7 @@ void EmitStreamLoop(Emitter& e, const StreamPattern& pattern) {
           e.DotU8S8(accumulator, a, weights);
         } else {
           e.LoadWidenS8(widened, weights);
-          e.DotS16(accumulator, a, widened, product);
+          e.DotS16(accumulator, a, e.Full(widened), product);
         }
       }
     }
