@@ -232,6 +232,27 @@ int8_t& LinearData::weight(int64_t k, int64_t channel) const {
   return weights.at<int8_t>(channel / c.outputs * c.inputs + k, channel % c.outputs);
 }
 
+void LinearData::AddOutlier(int64_t channel, int64_t k, const std::vector<int8_t>& values) {
+  outlier_offsets.resize(static_cast<size_t>(c.groups * c.outputs + 1));
+  const int64_t end = outlier_offsets[static_cast<size_t>(channel + 1)];
+  outlier_rows.insert(outlier_rows.begin() + end, values.size(), static_cast<int32_t>(k));
+  outlier_values.insert(outlier_values.begin() + end, values.begin(), values.end());
+  for (size_t j = static_cast<size_t>(channel + 1); j < outlier_offsets.size(); ++j) {
+    outlier_offsets[j] += static_cast<int64_t>(values.size());
+  }
+}
+
+SparseWeights LinearData::outliers() const {
+  SparseWeights view;
+  if (outlier_offsets.empty()) return view;
+  view.inputs = c.inputs;
+  view.outputs = c.groups * c.outputs;
+  view.column_offsets = ArrayView<const int64_t>(outlier_offsets);
+  view.row_indices = IndexView(outlier_rows);
+  view.values = ArrayView<const int8_t>(outlier_values);
+  return view;
+}
+
 PackedWeightsOptions LinearData::weights_options(Isa isa) const {
   PackedWeightsOptions options;
   options.layout = c.layout;
@@ -240,6 +261,9 @@ PackedWeightsOptions LinearData::weights_options(Isa isa) const {
   options.zero_points = {zero_points.data(), zero_points.size()};
   options.accumulation = c.accumulation;
   options.activation_maximum = c.activation_maximum;
+  options.outliers = outliers();
+  options.main_bits = c.main_bits;
+  options.outlier_density = c.outlier_density;
   options.max_isa = isa;
   return options;
 }
@@ -327,6 +351,7 @@ TestMatrix ReferenceResult(const LinearData& data, Accumulation accumulation) {
   problem.scales = data.weights_options(Isa::kScalar).scales;
   problem.zero_points = data.weights_options(Isa::kScalar).zero_points;
   problem.accumulation = accumulation;
+  problem.outliers = data.outliers();
   problem.epilogue = data.epilogue();
   problem.output = result.output();
   problem.residual = data.run_arguments(result).residual;

@@ -37,7 +37,9 @@ struct LinearCase {
   WeightKind weights = WeightKind::kAny;
   Accumulation accumulation = Accumulation::kExact;
   int32_t activation_maximum = 255;  // of u8, promised and kept
-  bool extreme_input = false;        // see ExtremeActivation(); needs N >= 1
+  int main_bits = 8;
+  double outlier_density = 0.0;
+  bool extreme_input = false;  // see ExtremeActivation(); needs N >= 1
 
   DataType bias = DataType::kNone;
   Activation activation = Activation::kNone;
@@ -69,6 +71,11 @@ struct LinearData {
     return c.transposed_input ? input.at<T>(k, row) : input.at<T>(row, k);
   }
 
+  // Adds `values` to the weight of input k for an output of all groups. Columns may come in any
+  // order, their inputs must not decrease.
+  void AddOutlier(int64_t channel, int64_t k, const std::vector<int8_t>& values);
+  SparseWeights outliers() const;
+
   // What the library is called with.
   PackedWeightsOptions weights_options(Isa isa) const;
   Epilogue epilogue() const;
@@ -97,6 +104,10 @@ struct LinearData {
   GuardedBuffer<float> bias_f32;
   GuardedBuffer<float> row_scales;
   GuardedBuffer<int32_t> row_zero_points;
+  // Empty, or of all columns.
+  std::vector<int64_t> outlier_offsets;
+  std::vector<int32_t> outlier_rows;
+  std::vector<int8_t> outlier_values;
   float input_scale = 1.0f;
   int32_t input_zero_point = 0;
   Residual residual_options;
