@@ -65,6 +65,10 @@ class EmittedCode : public ::testing::TestWithParam<Isa> {
   }
 };
 
+// On ISAs that sum in 16 bits, and on those that have the dot product instead.
+class EmittedCodeWithoutVnni : public EmittedCode {};
+class EmittedCodeWithVnni : public EmittedCode {};
+
 TEST_P(EmittedCode, EveryTileAndTail) {
   const int columns = kernels::VectorColumns(GetParam());
   // Without a dot product of bytes A is prepared, and no k is left over; see GemmKernel.
@@ -143,8 +147,7 @@ TEST_P(EmittedCode, WaysThroughTheWeights) {
 }
 
 // Steps of every depth, of every tile that may have them.
-TEST_P(EmittedCode, NarrowSteps) {
-  if (cpu::Traits(GetParam()).vnni) GTEST_SKIP() << "summed in 32 bits";
+TEST_P(EmittedCodeWithoutVnni, NarrowSteps) {
   for (const int depth : plan::kNarrowDepths) {
     ForEachTileOf(Summation::kNarrow, depth, [&](GemmKernel kernel) {
       for (const DataType output : kOutputs) {
@@ -161,8 +164,7 @@ TEST_P(EmittedCode, NarrowSteps) {
   }
 }
 
-TEST_P(EmittedCode, SaturatingSums) {
-  if (cpu::Traits(GetParam()).vnni) GTEST_SKIP() << "summed in 32 bits";
+TEST_P(EmittedCodeWithoutVnni, SaturatingSums) {
   ForEachTileOf(Summation::kSaturating, 0, [&](GemmKernel kernel) {
     for (const DataType output : kOutputs) {
       kernel.output = output;
@@ -176,8 +178,7 @@ TEST_P(EmittedCode, SaturatingSums) {
 }
 
 // Wide groups behind the panels of the dot product.
-TEST_P(EmittedCode, Outliers) {
-  if (!cpu::Traits(GetParam()).vnni) GTEST_SKIP() << "panels have sections of their own";
+TEST_P(EmittedCodeWithVnni, Outliers) {
   ForEachTileOf(Summation::kDot, 0, [&](GemmKernel kernel) {
     kernel.outliers = true;
     for (const DataType output : kOutputs) {
@@ -254,8 +255,21 @@ std::vector<Isa> IsasWithKernels() {
   return isas;
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, EmittedCode, ::testing::ValuesIn(IsasWithKernels()),
-                         [](const auto& info) { return IsaName(info.param); });
+std::vector<Isa> IsasWithVnni(bool vnni) {
+  std::vector<Isa> isas;
+  for (const Isa isa : IsasWithKernels()) {
+    if (cpu::Traits(isa).vnni == vnni) isas.push_back(isa);
+  }
+  return isas;
+}
+
+std::string NameOfIsa(const ::testing::TestParamInfo<Isa>& info) { return IsaName(info.param); }
+
+INSTANTIATE_TEST_SUITE_P(Isas, EmittedCode, ::testing::ValuesIn(IsasWithKernels()), NameOfIsa);
+INSTANTIATE_TEST_SUITE_P(Isas, EmittedCodeWithoutVnni, ::testing::ValuesIn(IsasWithVnni(false)),
+                         NameOfIsa);
+INSTANTIATE_TEST_SUITE_P(Isas, EmittedCodeWithVnni, ::testing::ValuesIn(IsasWithVnni(true)),
+                         NameOfIsa);
 
 // --- The inspection itself -----------------------------------------------------------------------
 
