@@ -318,13 +318,11 @@ void Emitter::ConvertE5M2ToF32(Vec to, const xb::Operand& from) {
   vcvtph2ps(Full(to), Half(to));
 }
 
-void Emitter::BroadcastF16Pair(Vec first, Vec second, const Address& from) {
-  // A narrow conversion and two broadcasts from its result are faster where they stand alone, but
-  // take the pipes that kernels need for other shuffles.
-  vpbroadcastd(Half(second), from);
-  vcvtph2ps(Full(second), Half(second));
-  vmovsldup(Full(first), Full(second));
-  vmovshdup(Full(second), Full(second));
+void Emitter::BroadcastF16(Vec to, const Address& from) {
+  // Broadcasts from memory leave the pipes alone that kernels need for other shuffles; one behind a
+  // narrow conversion would not.
+  vpbroadcastw(Half(to), from);
+  vcvtph2ps(Full(to), Half(to));
 }
 
 void Emitter::NarrowF32ToF16(Vec to, Vec from) {

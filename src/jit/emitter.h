@@ -129,8 +129,8 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // this times a power of two; so is e5m2.
   void ConvertE4M3ToF32(Vec to, const qforge_xbyak::Operand& from);
   void ConvertE5M2ToF32(Vec to, const qforge_xbyak::Operand& from);
-  // Two neighbouring f16, each to all lanes.
-  void BroadcastF16Pair(Vec first, Vec second, const Address& from);
+  // One f16 to all lanes.
+  void BroadcastF16(Vec to, const Address& from);
   // To 16 bits per lane, in the lower half of the vector, to nearest even. Clobbers `from` and, for
   // bf16, the scratches.
   void NarrowF32ToF16(Vec to, Vec from);

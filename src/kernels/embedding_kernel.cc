@@ -76,6 +76,20 @@ const char* PoolingName(Pooling pooling) {
   return "unknown";
 }
 
+const char* PrefetchName(RowPrefetch prefetch) {
+  switch (prefetch) {
+    case RowPrefetch::kNone:
+      break;
+    case RowPrefetch::kFromCaches:
+      return "prefetchcached";
+    case RowPrefetch::kFromMemory:
+      return "prefetch";
+    case RowPrefetch::kFromMemoryTwice:
+      return "prefetchtwice";
+  }
+  return "none";
+}
+
 std::string CheckIndicesName(Isa isa, int index_bytes) {
   return std::string("embedding_") + cpu::Traits(WithoutVnni(isa)).name + "_check_indices" +
          std::to_string(8 * index_bytes);
@@ -111,8 +125,9 @@ std::string EmbeddingKernel::Name() const {
   if (weights == BagWeights::kPerBagPosition) name += "_bagweighted";
   name += "_index" + std::to_string(8 * index_bytes);
   if (mapped) name += "_mapped";
-  if (prefetch) name += fewest_lines ? "_prefetchfewest" : "_prefetch";
-  if (prefetch_again) name += "_twice";
+  if (prefetch != RowPrefetch::kNone) {
+    name += std::string("_") + PrefetchName(prefetch) + (fewest_lines ? "fewest" : "");
+  }
   name += std::string("_to_") + DataTypeName(output);
   return name;
 }

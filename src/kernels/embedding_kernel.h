@@ -22,8 +22,13 @@
 
 namespace qforge::kernels {
 
-// Positions from a look-up to the row that is prefetched for the second time.
-inline constexpr int kSecondPrefetchDistance = 10;
+// How rows are prefetched, which depends on where they come from.
+enum class RowPrefetch : uint8_t {
+  kNone,
+  kFromCaches,
+  kFromMemory,
+  kFromMemoryTwice,  // again when the row's turn is nearer
+};
 
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct EmbeddingKernel {
@@ -37,8 +42,7 @@ struct EmbeddingKernel {
   BagWeights weights = BagWeights::kNone;
   int index_bytes = 8;  // 4 or 8
   bool mapped = false;  // through row_map
-  bool prefetch = false;
-  bool prefetch_again = false;  // with prefetch: also kSecondPrefetchDistance positions ahead
+  RowPrefetch prefetch = RowPrefetch::kNone;
   // No row lies in more cache lines than one that begins with a line. Only for what is prefetched:
   // nothing relies on it.
   bool fewest_lines = false;
@@ -55,8 +59,9 @@ struct EmbeddingArguments {
   const int64_t* starts;  // positions where bags start, and where the last one ends
   int64_t begin;
   int64_t end;
-  int64_t index_end;          // no index is read at or behind this position; > 0
-  int64_t prefetch_distance;  // positions; only if kernel.prefetch
+  int64_t index_end;                 // no index is read at or behind this position; > 0
+  int64_t prefetch_distance;         // positions; not of RowPrefetch::kNone
+  int64_t second_prefetch_distance;  // likewise, smaller; only of kFromMemoryTwice
   const float* weights;
   const int32_t* row_map;
   const Half* codebooks;

@@ -38,14 +38,19 @@ const Register kOutputRow{Gpr::R15};  // bag or, not pooled, position
 constexpr int64_t kMostPrefetchedBytes = 4096;
 
 // Where in a row to prefetch.
-std::vector<int64_t> LinesToPrefetch(int64_t row_bytes, bool fewest_lines) {
+std::vector<int64_t> LinesToPrefetch(int64_t row_bytes, const EmbeddingKernel& kernel) {
   constexpr int64_t kLineBytes = 64;
   const int64_t bytes = std::min(row_bytes, kMostPrefetchedBytes);
+  // Out of the caches the loads themselves may fetch every other line, and each request takes the
+  // place of a load: without those, f32 rows of 64 gain 5 %.
+  const bool alternate = kernel.prefetch == RowPrefetch::kFromCaches && bytes >= 2 * kLineBytes;
   std::vector<int64_t> lines;
-  for (int64_t line = 0; line < bytes; line += kLineBytes) lines.push_back(line);
+  for (int64_t line = 0; line < bytes; line += (alternate ? 2 : 1) * kLineBytes) {
+    lines.push_back(line);
+  }
   // Some rows end in one line more. However few they are, waiting for that line costs more than
   // asking for it each time.
-  if (!fewest_lines && bytes - 1 > lines.back()) lines.push_back(bytes - 1);
+  if (!alternate && !kernel.fewest_lines && bytes - 1 > lines.back()) lines.push_back(bytes - 1);
   return lines;
 }
 
@@ -55,7 +60,7 @@ class Walk {
       : e_(emitter),
         kernel_(kernel),
         shape_(ShapeOfRow(kernel)),
-        lines_(LinesToPrefetch(shape_.bytes, kernel.fewest_lines)),
+        lines_(LinesToPrefetch(shape_.bytes, kernel)),
         registers_(TakeRegisters()) {
     decoder_ = RowDecoder::Make(e_, kernel, registers_);
     blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), e_.vectors().Free());
@@ -69,6 +74,7 @@ class Walk {
 
  private:
   bool pooled() const { return kernel_.pooling != Pooling::kNone; }
+  bool prefetches() const { return kernel_.prefetch != RowPrefetch::kNone; }
   bool weighted() const { return kernel_.weights != BagWeights::kNone; }
   jit::Address Argument(size_t offset) const {
     return e_.ptr[kArguments + static_cast<int>(offset)];
@@ -97,6 +103,8 @@ class Walk {
   void EmitPrefetchFirstRows(const Register& first);
   void EmitPrefetchAgain();
   void EmitPrefetchRow(const jit::AddressTerms& index);
+  void EmitFindRowAhead(const jit::AddressTerms& index);
+  void EmitPrefetchLines(size_t begin, size_t end);
   void EmitLoadWeight();
 
   Emitter& e_;
@@ -120,7 +128,7 @@ void Walk::Generate() {
     e_.mov(kBagEnd, e_.ptr[kScratch + kOutputRow * 8 + 8]);
   } else {
     e_.mov(kPosition, kOutputRow);
-    if (kernel_.prefetch) {
+    if (prefetches()) {
       e_.mov(kScratch, kPosition);
       e_.add(kScratch, Argument(offsetof(EmbeddingArguments, prefetch_distance)));
       e_.cmp(kScratch, Argument(offsetof(EmbeddingArguments, index_end)));
@@ -150,7 +158,7 @@ void Walk::EmitStart() {
   load(kIndices, offsetof(EmbeddingArguments, indices));
   load(kRows, offsetof(EmbeddingArguments, rows));
   load(kRowStride, offsetof(EmbeddingArguments, row_stride));
-  if (kernel_.prefetch) {
+  if (prefetches()) {
     load(kIndicesAhead, offsetof(EmbeddingArguments, prefetch_distance));
     e_.imul(kIndicesAhead, kIndicesAhead, kernel_.index_bytes);
     e_.add(kIndicesAhead, kIndices);
@@ -163,7 +171,7 @@ void Walk::EmitStart() {
   e_.add(kOutput, Argument(offsetof(EmbeddingArguments, output)));
 
   if (pooled()) EmitLoadBagStart(kPosition);
-  if (kernel_.prefetch) EmitPrefetchFirstRows(pooled() ? kPosition : kOutputRow);
+  if (prefetches()) EmitPrefetchFirstRows(pooled() ? kPosition : kOutputRow);
 
   EmitPrepareStore(e_, kernel_);
   const int exact_bytes = blocks_.front().vectors.front().exact_bytes;
@@ -235,18 +243,23 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   e_.jge(done, Emitter::T_NEAR);
 
   // Other blocks find what the first one had prefetched.
-  const bool prefetch = kernel_.prefetch && block.first_column == 0;
+  const bool prefetch = prefetches() && block.first_column == 0;
+  // From memory all lines are asked for in one go, before the row is read: much faster than one by
+  // one between the vectors (u8 rows of 256 on Zen 5: 14.3 to 11.4 ns). From the caches that would
+  // hold up the loads (f32 rows of 64: 3 %).
+  const bool in_between = prefetch && kernel_.prefetch == RowPrefetch::kFromCaches;
   const Register end = prefetch ? kSegmentEnd : kBagEnd;
   if (prefetch) {
     e_.L(segment);
     EmitFindSegmentEnd();
   }
-  e_.align(32);
+  e_.align(64);
   e_.L(next);
-  // All lines are asked for in one go, before the row is read: out of the caches much faster than
-  // one by one between the vectors (u8 rows of 256 from memory on Zen 5: 14.3 to 11.4 ns).
-  if (prefetch) EmitPrefetchRow(kIndicesAhead + kPosition * kernel_.index_bytes);
-  if (prefetch && kernel_.prefetch_again) EmitPrefetchAgain();
+  if (prefetch) {
+    EmitFindRowAhead(kIndicesAhead + kPosition * kernel_.index_bytes);
+    if (!in_between) EmitPrefetchLines(0, lines_.size());
+    if (kernel_.prefetch == RowPrefetch::kFromMemoryTwice) EmitPrefetchAgain();
+  }
   EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
   if (kernel_.mapped) {
     e_.movsxd(kRow, e_.dword[kRowMap + kRow * 4]);
@@ -257,7 +270,12 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   if (block.repeat > 1) e_.add(kRow, kRows);
   if (weighted()) EmitLoadWeight();
   decoder_->EmitRowStart(row);
-  for (size_t i = 0; i < sums.size(); ++i) decoder_->EmitAdd(sums[i], block.vectors[i], row);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    decoder_->EmitAdd(sums[i], block.vectors[i], row);
+    if (in_between) {
+      EmitPrefetchLines(i * lines_.size() / sums.size(), (i + 1) * lines_.size() / sums.size());
+    }
+  }
   e_.L(missing);
   e_.inc(kPosition);
   e_.cmp(kPosition, end);
@@ -325,18 +343,29 @@ void Walk::EmitFindSegmentEnd() {
 // time.
 void Walk::EmitPrefetchAgain() {
   const Register position = kScratch;
-  e_.lea(position, e_.ptr[kPosition + kSecondPrefetchDistance]);
+  e_.mov(position, Argument(offsetof(EmbeddingArguments, second_prefetch_distance)));
+  e_.add(position, kPosition);
   e_.cmp(position, Argument(offsetof(EmbeddingArguments, index_end)));
   e_.cmovge(position, kPosition);
   EmitPrefetchRow(kIndices + position * kernel_.index_bytes);
 }
 
-// Where the map has no row, an address in front of the table is prefetched, which does nothing.
 void Walk::EmitPrefetchRow(const jit::AddressTerms& index) {
+  EmitFindRowAhead(index);
+  EmitPrefetchLines(0, lines_.size());
+}
+
+// Where the map has no row, an address in front of the table is prefetched, which does nothing.
+void Walk::EmitFindRowAhead(const jit::AddressTerms& index) {
   EmitLoadIndex(kRowAhead, index);
   if (kernel_.mapped) e_.movsxd(kRowAhead, e_.dword[kRowMap + kRowAhead * 4]);
   e_.imul(kRowAhead, kRowStride);
-  for (int64_t line : lines_) e_.prefetcht0(e_.ptr[kRows + kRowAhead + static_cast<int>(line)]);
+}
+
+void Walk::EmitPrefetchLines(size_t begin, size_t end) {
+  for (size_t i = begin; i < end; ++i) {
+    e_.prefetcht0(e_.ptr[kRows + kRowAhead + static_cast<int>(lines_[i])]);
+  }
 }
 
 void Walk::EmitLoadWeight() { e_.Broadcast32(registers_.weight, e_.ptr[kWeights + kPosition * 4]); }

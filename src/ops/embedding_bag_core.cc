@@ -108,17 +108,29 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   core.output_element_bytes = DataTypeSize(options.output);
   core.table_bytes = TableExtent(table.rows(), table.layout());
   core.codebook_bytes = core.table->clusters * kCodebookCentres * int64_t{sizeof(Half)};
+  const cpu::CpuInfo& host = cpu::Host();
   if (options.prefetch_distance == -1) {
-    const cpu::CpuInfo& host = cpu::Host();
     core.options.prefetch_distance = plan::PrefetchDistance(
         core.row_bytes, table.bytes(),
         plan::NearTableBytes(table.dimension(), core.row_bytes, host.l1d.bytes, host.l2.bytes),
         host.l3.bytes);
   }
+  core.from_memory = plan::ComesFromMemory(table.bytes(), host.l3.bytes);
+  if (core.from_memory) {
+    core.second_prefetch_distance = plan::SecondPrefetchDistance(table.dimension(), core.row_bytes,
+                                                                 core.options.prefetch_distance);
+  }
   if (core.scalar()) return core;
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));
   QFORGE_RETURN_IF_ERROR(core.Resolve(8, &core.functions_64));
   return core;
+}
+
+kernels::RowPrefetch BagCore::Prefetch() const {
+  if (options.prefetch_distance == 0) return kernels::RowPrefetch::kNone;
+  if (!from_memory) return kernels::RowPrefetch::kFromCaches;
+  return second_prefetch_distance == 0 ? kernels::RowPrefetch::kFromMemory
+                                       : kernels::RowPrefetch::kFromMemoryTwice;
 }
 
 kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
@@ -127,9 +139,8 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
   kernel.weights = options.weights;
   kernel.index_bytes = index_bytes;
   kernel.mapped = !options.row_map.empty();
-  kernel.prefetch = options.prefetch_distance != 0;
-  kernel.prefetch_again = plan::PrefetchesAgain(row_bytes, options.prefetch_distance);
-  kernel.fewest_lines = kernel.prefetch && LieInFewestLines(*table);
+  kernel.prefetch = Prefetch();
+  kernel.fewest_lines = kernel.prefetch != kernels::RowPrefetch::kNone && LieInFewestLines(*table);
   kernel.output = options.output;
   return kernel;
 }
@@ -166,7 +177,9 @@ std::string BagCore::Describe() const {
   }
   text += portable || options.prefetch_distance == 0
               ? std::string("  no prefetch\n")
-              : "  prefetch: " + std::to_string(options.prefetch_distance) + " positions ahead\n";
+              : "  prefetch: " + std::to_string(options.prefetch_distance) +
+                    (from_memory ? " positions ahead, from memory\n"
+                                 : " positions ahead, from the caches\n");
   return text + (options.trusted ? "  indices are trusted\n" : "  indices are checked\n");
 }
 

@@ -36,6 +36,8 @@ struct BagCore {
   Context context;
   std::shared_ptr<const pack::EmbeddingTableData> table;
   EmbeddingBagOptions options;  // prefetch_distance resolved
+  bool from_memory = false;     // where rows come from
+  int second_prefetch_distance = 0;
   int64_t row_bytes = 0;
   int64_t output_columns = 0;
   int64_t output_element_bytes = 0;
@@ -54,6 +56,7 @@ struct BagCore {
   }
 
  private:
+  kernels::RowPrefetch Prefetch() const;
   kernels::EmbeddingKernel Kernel(int index_bytes) const;
   Status Resolve(int index_bytes, Functions* functions) const;
 };

@@ -116,6 +116,7 @@ void CallKernel(const BagLookup& lookup, kernels::EmbeddingFunction* look_up, in
   arguments.end = end;
   arguments.index_end = lookup.end_position();
   arguments.prefetch_distance = core.options.prefetch_distance;
+  arguments.second_prefetch_distance = core.second_prefetch_distance;
   arguments.weights = input.weights.data();
   arguments.row_map = core.options.row_map.data();
   arguments.codebooks = core.table->codebooks;

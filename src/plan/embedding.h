@@ -33,11 +33,15 @@ Range OutputRowsOf(const LookupShape& shape, Range part);
 // The size up to which a table is near enough without prefetching.
 int64_t NearTableBytes(int64_t dimension, int64_t row_bytes, int64_t l1_bytes, int64_t l2_bytes);
 
+// Whether rows come from memory rather than from a cache.
+bool ComesFromMemory(int64_t table_bytes, int64_t l3_bytes);
+
 // Positions from a look-up to the row that is prefetched meanwhile; 0: prefetching does not pay.
 int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t near_bytes, int64_t l3_bytes);
 
-// Whether to prefetch a row a second time when its turn is near.
-bool PrefetchesAgain(int64_t row_bytes, int distance);
+// Positions to the row that is prefetched for the second time, where rows come from memory and
+// `distance` positions ahead are prefetched for the first time; 0: once is enough.
+int SecondPrefetchDistance(int64_t dimension, int64_t row_bytes, int distance);
 
 }  // namespace qforge::plan
 

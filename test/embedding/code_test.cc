@@ -16,6 +16,7 @@ namespace qforge::test {
 namespace {
 
 using kernels::EmbeddingKernel;
+using kernels::RowPrefetch;
 
 // Expects the code to keep the rules, under this name and for this ISA.
 void Inspect(const Result<jit::CodeBytes>& code, const std::string& name, Isa isa) {
@@ -53,8 +54,10 @@ TEST_P(EmittedEmbeddingCode, EveryDimension) {
       Inspect(kernel);
     }
     kernel.dimension = int64_t{1} << 20;
-    kernel.prefetch = true;
-    Inspect(kernel);
+    for (const RowPrefetch prefetch : {RowPrefetch::kFromCaches, RowPrefetch::kFromMemoryTwice}) {
+      kernel.prefetch = prefetch;
+      Inspect(kernel);
+    }
   }
 }
 
@@ -84,12 +87,13 @@ TEST_P(EmittedEmbeddingCode, NamesTellKernelsApart) {
   add([](EmbeddingKernel& kernel) { kernel.weights = BagWeights::kPerBagPosition; });
   add([](EmbeddingKernel& kernel) { kernel.index_bytes = 4; });
   add([](EmbeddingKernel& kernel) { kernel.mapped = true; });
-  add([](EmbeddingKernel& kernel) { kernel.prefetch = true; });
-  add([](EmbeddingKernel& kernel) { kernel.prefetch = kernel.prefetch_again = true; });
+  add([](EmbeddingKernel& kernel) { kernel.prefetch = RowPrefetch::kFromCaches; });
+  add([](EmbeddingKernel& kernel) { kernel.prefetch = RowPrefetch::kFromMemory; });
+  add([](EmbeddingKernel& kernel) { kernel.prefetch = RowPrefetch::kFromMemoryTwice; });
   for (const bool fewest_lines : {false, true}) {
     add([&](EmbeddingKernel& kernel) {
       kernel.dimension = 16;
-      kernel.prefetch = true;
+      kernel.prefetch = RowPrefetch::kFromMemory;
       kernel.fewest_lines = fewest_lines;
     });
   }

@@ -15,6 +15,7 @@ namespace {
 using kernels::EmbeddingArguments;
 using kernels::EmbeddingFunction;
 using kernels::EmbeddingKernel;
+using kernels::RowPrefetch;
 
 constexpr int64_t kRows = 5;
 
@@ -143,10 +144,12 @@ std::vector<EmbeddingKernel> OptionVariants(const EmbeddingKernel& kernel) {
   std::vector<EmbeddingKernel> variants;
   for (int choice = 0; choice < 3 * 3 * 3 * 16; ++choice) {
     constexpr DataType kOutputs[] = {DataType::kF32, DataType::kF16, DataType::kBF16};
+    constexpr RowPrefetch kPrefetches[] = {RowPrefetch::kFromCaches, RowPrefetch::kFromMemory,
+                                           RowPrefetch::kFromMemoryTwice};
     EmbeddingKernel variant = kernel;
     variant.index_bytes = (choice & 1) != 0 ? 4 : 8;
     variant.mapped = (choice & 2) != 0;
-    variant.prefetch = (choice & 4) != 0;
+    if ((choice & 4) != 0) variant.prefetch = kPrefetches[variants.size() % 3];
     variant.place = (choice & 8) != 0 ? ParameterPlace::kFirst : ParameterPlace::kLast;
     variant.pooling = static_cast<Pooling>(choice / 16 % 3);
     variant.weights = static_cast<BagWeights>(choice / 48 % 3);
@@ -245,6 +248,7 @@ bool CheckAgainstReference(const EmbeddingKernel& kernel, Guard guard, uint64_t 
   arguments.end = end;
   arguments.index_end = positions;
   arguments.prefetch_distance = random.Integer(0, 8);
+  arguments.second_prefetch_distance = random.Integer(0, 8);
   arguments.weights = problem.weights;
   arguments.row_map = problem.row_map;
   arguments.codebooks = codebooks.data();

@@ -39,7 +39,6 @@ TEST_P(EmbeddingKernels, EveryDimension) {
         kernel.isa = isa;
         kernel.dimension = dimension;
         kernel.place = place;
-        kernel.prefetch_again = kernel.prefetch;
         kernel.fewest_lines = dimension % 2 == 0;  // nothing relies on it
         ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, ++seed));
         ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kInFront, ++seed));
@@ -67,7 +66,7 @@ TEST_P(EmbeddingKernels, TheLargestDimension) {
     EmbeddingKernel kernel = GetParam();
     kernel.isa = isa;
     kernel.dimension = int64_t{1} << 20;
-    kernel.prefetch = true;
+    kernel.prefetch = kernels::RowPrefetch::kFromMemoryTwice;
     ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, 77));
   }
 }

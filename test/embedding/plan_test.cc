@@ -91,15 +91,25 @@ TEST(PrefetchDistance, FallsWithTheRowAndRisesWithTheTable) {
 }
 
 TEST(NearTableBytes, DenseRowsNeedANearerTable) {
-  EXPECT_EQ(NearTableBytes(64, 36, 48 << 10, 1 << 20), 48 << 10);   // u4
-  EXPECT_EQ(NearTableBytes(64, 72, 48 << 10, 1 << 20), 256 << 10);  // u8
+  EXPECT_EQ(NearTableBytes(64, 36, 48 << 10, 1 << 20), 48 << 10);       // u4
+  EXPECT_EQ(NearTableBytes(64, 72, 48 << 10, 1 << 20), (1 << 20) / 5);  // u8
 }
 
-TEST(PrefetchesAgain, LongRowsAtLongDistances) {
-  EXPECT_TRUE(PrefetchesAgain(256, 16));
-  EXPECT_FALSE(PrefetchesAgain(255, 16));
-  EXPECT_FALSE(PrefetchesAgain(256, 15));
-  EXPECT_FALSE(PrefetchesAgain(256, 0));
+TEST(ComesFromMemory, WhatLeavesNoRoomInTheThirdLevel) {
+  EXPECT_FALSE(ComesFromMemory(16 << 20, 32 << 20));
+  EXPECT_TRUE(ComesFromMemory((16 << 20) + 1, 32 << 20));
+}
+
+TEST(SecondPrefetchDistance, RowsOfSeveralLinesAtLongDistances) {
+  EXPECT_EQ(SecondPrefetchDistance(32, 64, 96), 0);    // a line
+  EXPECT_EQ(SecondPrefetchDistance(256, 256, 48), 0);  // e4m3
+  EXPECT_EQ(SecondPrefetchDistance(256, 512, 15), 0);
+  EXPECT_EQ(SecondPrefetchDistance(256, 512, 0), 0);
+  for (int distance = 16; distance <= 1024; ++distance) {
+    EXPECT_GT(SecondPrefetchDistance(57, 65, distance), 0);
+    EXPECT_LT(SecondPrefetchDistance(57, 65, distance), distance);
+  }
+  EXPECT_EQ(SecondPrefetchDistance(256, 512, 24), 10);
 }
 
 }  // namespace
