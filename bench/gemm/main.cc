@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gemm/benchmarks.h"
+#include "gemm/operands.h"
 #include "gemm/shapes.h"
 #include "gemm/table.h"
 #include "qforge/isa.h"
@@ -22,12 +23,17 @@ namespace {
 
 void Main(int argc, char** argv) {
   CLI::App app("Measures int8 products, with limits of the machine and peers beside them.");
-  std::vector<std::string> isa_names;
+  std::vector<std::string> isa_names, family_names;
+  std::string weights_name;
   std::string shapes_path, json_path;
   bool table = false;
   int rounds = 31;
   app.add_option("--isa", isa_names, "instruction sets, or all (default: the best)")
       ->delimiter(',');
+  app.add_option("--family", family_names, "int8 (default), int8_acc16")->delimiter(',');
+  app.add_option("--weights", weights_name,
+                 "how weights are distributed (default: normal where that matters to speed)")
+      ->check(CLI::IsMember({"uniform", "normal"}));
   app.add_option("--shapes", shapes_path, "a file of shapes (default: the published ones)");
   auto* const table_flag = app.add_flag("--table", table, "print one row per shape instead");
   app.add_option("--rounds", rounds, "of a table, more is steadier (default: 31)")
@@ -48,14 +54,23 @@ void Main(int argc, char** argv) {
   const std::vector<Isa> isas = ChooseIsas(isa_names);
   const std::vector<Shape> shapes =
       shapes_path.empty() ? PublishedShapes() : ReadShapes(shapes_path);
+  OperandsChoice choice;
+  if (!family_names.empty()) {
+    choice.families.clear();
+    for (const std::string& name : family_names) choice.families.push_back(ParseFamily(name));
+  }
+  if (!weights_name.empty()) {
+    choice.weights =
+        weights_name == "normal" ? WeightDistribution::kNormal : WeightDistribution::kUniform;
+  }
   if (!table) {
     return RunGoogleBenchmark("gemm_bench", app.remaining(),
-                              [&] { RegisterBenchmarks(shapes, isas); });
+                              [&] { RegisterBenchmarks(shapes, isas, choice); });
   }
   if (!app.remaining().empty()) {
     throw std::runtime_error("--table does not know " + app.remaining().front());
   }
-  const nlohmann::json figures = PrintTables(shapes, isas, rounds);
+  const nlohmann::json figures = PrintTables(shapes, isas, choice, rounds);
   if (!json_path.empty()) WriteJson(figures, json_path);
 }
 
