@@ -61,7 +61,7 @@ class Products {
         return e_.DotU8S8(accumulators_[chain], a_, weights);
       case Summation::kWidened:
         if (index % mix_.rows == 0) e_.vpmovsxbw(e_.Full(widened_), weights);
-        return e_.DotS16(accumulators_[chain], a_, widened_, product_);
+        return e_.DotS16(accumulators_[chain], a_, e_.Full(widened_), product_);
       default:
         return MultiplyNarrow(chain, index / chains % mix_.depth, weights);
     }

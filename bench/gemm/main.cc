@@ -12,6 +12,7 @@
 #include "gemm/benchmarks.h"
 #include "gemm/operands.h"
 #include "gemm/shapes.h"
+#include "gemm/sparse.h"
 #include "gemm/table.h"
 #include "qforge/isa.h"
 #include "support/isas.h"
@@ -26,23 +27,27 @@ void Main(int argc, char** argv) {
   std::vector<std::string> isa_names, family_names;
   std::string weights_name;
   std::string shapes_path, json_path;
-  bool table = false;
+  bool table = false, sparse = false;
   int rounds = 31;
   app.add_option("--isa", isa_names, "instruction sets, or all (default: the best)")
       ->delimiter(',');
-  app.add_option("--family", family_names, "int8 (default), int8_acc16")->delimiter(',');
-  app.add_option("--weights", weights_name,
-                 "how weights are distributed (default: normal where that matters to speed)")
-      ->check(CLI::IsMember({"uniform", "normal"}));
+  auto* const family =
+      app.add_option("--family", family_names, "int8 (default), int8_acc16")->delimiter(',');
+  auto* const weights =
+      app.add_option("--weights", weights_name,
+                     "how weights are distributed (default: normal where that matters to speed)")
+          ->check(CLI::IsMember({"uniform", "normal"}));
   app.add_option("--shapes", shapes_path, "a file of shapes (default: the published ones)");
   auto* const table_flag = app.add_flag("--table", table, "print one row per shape instead");
+  app.add_flag("--sparse", sparse, "print one row per shape and density of sparse weights instead")
+      ->excludes(table_flag)
+      ->excludes(family)
+      ->excludes(weights);
   app.add_option("--rounds", rounds, "of a table, more is steadier (default: 31)")
-      ->needs(table_flag)
       ->check(CLI::Range(1, 100000));
-  app.add_option("--json", json_path, "also write the figures of the table to this file")
-      ->needs(table_flag);
+  app.add_option("--json", json_path, "also write the figures of the table to this file");
   app.footer(
-      "Without --table, all flags of Google Benchmark work: --benchmark_filter=REGEX, "
+      "Without --table and --sparse, all flags of Google Benchmark work: --benchmark_filter=REGEX, "
       "--benchmark_out=FILE ...");
   app.allow_extras();
   try {
@@ -63,14 +68,20 @@ void Main(int argc, char** argv) {
     choice.weights =
         weights_name == "normal" ? WeightDistribution::kNormal : WeightDistribution::kUniform;
   }
-  if (!table) {
-    return RunGoogleBenchmark("gemm_bench", app.remaining(),
-                              [&] { RegisterBenchmarks(shapes, isas, choice); });
+  if (!table && !sparse) {
+    if (!json_path.empty() || app.count("--rounds") > 0) {
+      throw std::runtime_error("--rounds and --json are for --table and --sparse");
+    }
+    return RunGoogleBenchmark("gemm_bench", app.remaining(), [&] {
+      RegisterBenchmarks(shapes, isas, choice);
+      RegisterSparseBenchmarks(isas);
+    });
   }
   if (!app.remaining().empty()) {
-    throw std::runtime_error("--table does not know " + app.remaining().front());
+    throw std::runtime_error("tables do not know " + app.remaining().front());
   }
-  const nlohmann::json figures = PrintTables(shapes, isas, choice, rounds);
+  const nlohmann::json figures =
+      sparse ? PrintSparseTables(isas, rounds) : PrintTables(shapes, isas, choice, rounds);
   if (!json_path.empty()) WriteJson(figures, json_path);
 }
 

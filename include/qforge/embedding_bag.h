@@ -46,33 +46,6 @@ enum class BagBounds : uint8_t {
   kLengths,        // bags values: they add up to the number of indices
 };
 
-// Integers of 32 or 64 bits. Made from anything with data() and size(), or a pointer and a size.
-class IndexView {
- public:
-  constexpr IndexView() noexcept = default;
-  constexpr IndexView(const int32_t* data, int64_t size) noexcept
-      : data_(data), size_(size), bytes_(4) {}
-  constexpr IndexView(const int64_t* data, int64_t size) noexcept
-      : data_(data), size_(size), bytes_(8) {}
-  template <class Container, class Element = std::remove_const_t<std::remove_pointer_t<
-                                 decltype(std::declval<const Container&>().data())>>>
-  constexpr IndexView(const Container& container) noexcept
-      : IndexView(container.data(), static_cast<int64_t>(container.size())) {}
-
-  constexpr const void* data() const noexcept { return data_; }
-  constexpr int64_t size() const noexcept { return size_; }
-  constexpr int element_bytes() const noexcept { return bytes_; }  // 4 or 8
-  int64_t operator[](int64_t i) const noexcept {
-    return bytes_ == 4 ? static_cast<const int32_t*>(data_)[i]
-                       : static_cast<const int64_t*>(data_)[i];
-  }
-
- private:
-  const void* data_ = nullptr;
-  int64_t size_ = 0;
-  int bytes_ = 8;
-};
-
 struct EmbeddingBagOptions {
   Pooling pooling = Pooling::kSum;
   BagWeights weights = BagWeights::kNone;

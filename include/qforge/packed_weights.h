@@ -7,6 +7,7 @@
 #include <string>
 
 #include "qforge/isa.h"
+#include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
@@ -58,6 +59,17 @@ struct PackedWeightsOptions {
   // for u8 activations only, that lets more products be summed in 16 bits: results are undefined,
   // though nothing else is, where it is broken.
   int32_t activation_maximum = 255;
+  // Weights that are added to `weights`, K x (groups * N), so that sums can be beyond s8, as
+  // QuantizeWeightsWithOutliers makes them. They are part of the product, before everything else:
+  // B of qforge/types.h is the sum of both. None if column_offsets is empty. K must be at least 4.
+  SparseWeights outliers = {};
+  // Weights outside of [-2^(main_bits - 1), 2^(main_bits - 1)) are split: what is beyond is
+  // multiplied apart, which makes room in sums of 16 bits. 8: where a sum needs it, and nowhere
+  // else, which is never slower. Ignored where the ISA has VNNI. In [2, 8].
+  int main_bits = 8;
+  // Chooses main_bits: the smallest beyond which there are no more than this share of the weights.
+  // 0: main_bits holds.
+  double outlier_density = 0.0;
   // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
   Isa max_isa = Isa::kAvx512Vnni;
 };

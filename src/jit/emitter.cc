@@ -261,8 +261,12 @@ void Emitter::DotU8S8(Vec accumulator, Vec a, const xb::Operand& b) {
   vpdpbusd(Full(accumulator), Full(a), b, evex() ? xb::EvexEncoding : xb::VexEncoding);
 }
 
-void Emitter::DotS16(Vec accumulator, Vec a, Vec b, Vec scratch) {
-  vpmaddwd(Full(scratch), Full(a), Full(b));
+void Emitter::DotS16(Vec accumulator, Vec a, const xb::Operand& b, Vec scratch) {
+  if (traits_.vnni) {
+    vpdpwssd(Full(accumulator), Full(a), b, evex() ? xb::EvexEncoding : xb::VexEncoding);
+    return;
+  }
+  vpmaddwd(Full(scratch), Full(a), b);
   vpaddd(Full(accumulator), Full(accumulator), Full(scratch));
 }
 

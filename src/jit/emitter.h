@@ -95,8 +95,9 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void ShiftRightEach32(Vec to, Vec from, const qforge_xbyak::Operand& counts);
   // accumulator.s32[i] += sum of four u8 x s8 products; exact, wraps modulo 2^32. VNNI only.
   void DotU8S8(Vec accumulator, Vec a, const qforge_xbyak::Operand& b);
-  // accumulator.s32[i] += sum of two s16 x s16 products; exact, wraps modulo 2^32.
-  void DotS16(Vec accumulator, Vec a, Vec b, Vec scratch);
+  // accumulator.s32[i] += sum of two s16 x s16 products; exact, wraps modulo 2^32. Without VNNI
+  // `scratch`, which may be a, is clobbered.
+  void DotS16(Vec accumulator, Vec a, const qforge_xbyak::Operand& b, Vec scratch);
 
   // to.s16[i] = sum of two neighbouring u8 x s8 products, saturating.
   void PairSumsU8S8(Vec to, Vec a, const qforge_xbyak::Operand& b);

@@ -458,7 +458,7 @@ void Generator::Multiply(int split, const RegisterSum& weights_at, Broadcast&& b
       } else if (dot_) {
         e_.DotU8S8(accumulator, a_, e_.Full(b_[static_cast<size_t>(v)]));
       } else {
-        e_.DotS16(accumulator, a_, b_[static_cast<size_t>(v)], product_);
+        e_.DotS16(accumulator, a_, e_.Full(b_[static_cast<size_t>(v)]), product_);
       }
     }
   }

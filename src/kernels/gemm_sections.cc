@@ -96,10 +96,8 @@ void GemmSections::WideGroups(const Accumulators& accumulators) {
         const int offset = 2 * (group * vectors + v) * vector_bytes;
         e_.And(even, input, e_.Constant32(0x00FF00FF));
         e_.ShiftRight16(odd, input, 8);
-        e_.PairSumsS16(even, even, e_.ptr[r_.weights + offset]);
-        e_.PairSumsS16(odd, odd, e_.ptr[r_.weights + offset + vector_bytes]);
-        e_.Add32(even, even, e_.Full(odd));
-        e_.Add32(accumulator, accumulator, e_.Full(even));
+        e_.DotS16(accumulator, even, e_.ptr[r_.weights + offset], even);
+        e_.DotS16(accumulator, odd, e_.ptr[r_.weights + offset + vector_bytes], odd);
       }
     }
   });

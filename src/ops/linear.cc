@@ -66,6 +66,10 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
     state->weights.scales = ArrayView<const float>(matrix.scales);
     state->weights.zero_points = ArrayView<const int32_t>(matrix.zero_points);
     state->weights.accumulation = matrix.accumulation;
+    state->weights.outliers = {layout.inputs, layout.products * layout.outputs,
+                               ArrayView<const int64_t>(matrix.outlier_offsets),
+                               IndexView(matrix.outlier_rows),
+                               ArrayView<const int8_t>(matrix.outlier_values)};
     state->direct = LinearDirect(own, state->weights);
     if (Verbose()) PrintCreation(own.Describe(), layout.isa);
     return Linear(std::move(state));

@@ -412,6 +412,7 @@ void Run::MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t t
   problem.scales = weights_.scales;
   problem.zero_points = weights_.zero_points;
   problem.accumulation = weights_.accumulation;
+  problem.outliers = weights_.outliers;
   problem.epilogue = core_.epilogue;
   problem.output = request_.output;
   problem.residual = request_.residual;

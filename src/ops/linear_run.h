@@ -19,6 +19,7 @@ struct RunWeights {
   ArrayView<const float> scales;
   ArrayView<const int32_t> zero_points;
   Accumulation accumulation = Accumulation::kExact;
+  SparseWeights outliers;
 };
 
 // Where the accumulators go instead of `output`.

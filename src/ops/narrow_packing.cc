@@ -17,8 +17,10 @@ using pack::NarrowRules;
 using pack::NarrowShares;
 using pack::PanelLayout;
 
-// Panels that are packed with each depth, to choose one.
+// Panels, and the inputs of each, that are packed with each depth, to choose one. Deep weights that
+// are not worth it would take long to show that to the end.
 constexpr int64_t kSampledPanels = 4;
+constexpr int64_t kSampledInputs = 4096;
 
 // One product, in groups of 4 k.
 struct DenseProduct {
@@ -26,15 +28,20 @@ struct DenseProduct {
   std::vector<int64_t> sums;
 };
 
-Result<DenseProduct> PackDense(const PanelLayout& layout, const pack::WeightsSource& source) {
+Result<DenseProduct> Allocate(const PanelLayout& layout) {
   DenseProduct dense;
   Result<base::AlignedBuffer> buffer =
       base::AlignedBuffer::Allocate(static_cast<size_t>(layout.product_bytes), "weights");
   if (!buffer.ok()) return buffer.status();
   dense.panels = std::move(buffer).value();
   dense.sums.assign(static_cast<size_t>(layout.outputs), 0);
-  pack::PackPanels(layout, source, 0, layout.panels, dense.panels.As<int8_t>(), dense.sums.data());
   return dense;
+}
+
+void PackDense(const PanelLayout& layout, const pack::WeightsSource& source, int64_t panel_begin,
+               int64_t panel_end, DenseProduct* dense) {
+  pack::PackPanels(layout, source, panel_begin, panel_end, dense->panels.As<int8_t>(),
+                   dense->sums.data());
 }
 
 // How a matrix is packed: the layout before there are sections, and what holds for all panels.
@@ -43,35 +50,48 @@ struct NarrowPlan {
   NarrowRules rules;
 };
 
-NarrowPlan MakePlan(Isa isa, int64_t inputs, int64_t outputs, int64_t products,
-                    int32_t activation_maximum, int depth) {
+NarrowPlan MakePlan(const PackingRequest& request, int32_t activation_maximum, int depth) {
   NarrowPlan plan;
-  plan.layout =
-      pack::MakePanelLayout(isa, kernels::Summation::kNarrow, inputs, outputs, products, depth);
+  plan.layout = pack::MakePanelLayout(request.isa, kernels::Summation::kNarrow, request.inputs,
+                                      request.outputs, request.products(), depth);
   plan.rules.vector_columns = plan.layout.vector_columns;
   plan.rules.depth = depth;
   plan.rules.largest_sum = plan::LargestNarrowSum(activation_maximum);
   return plan;
 }
 
-NarrowPanel PackPanel(const NarrowPlan& plan, const DenseProduct& dense, int64_t panel) {
-  const int vectors = plan.layout.VectorsOf(panel);
+// Takes outliers out of `dense`.
+NarrowPanel PackPanel(const PackingRequest& request, const NarrowPlan& plan, int64_t product,
+                      int64_t panel, DenseProduct* dense) {
+  const PanelLayout& layout = plan.layout;
+  const int vectors = layout.VectorsOf(panel);
   NarrowRules rules = plan.rules;
   rules.columns = vectors * rules.vector_columns;
   rules.step_cost = vectors * plan::NarrowStepCost(rules.depth);
   rules.wide_group_cost = vectors * plan::kWideGroupCost;
-  return pack::PackNarrowPanel(rules, dense.panels.As<int8_t>() + plan.layout.PanelOffset(0, panel),
-                               plan.layout.inputs, {});
+  int8_t* groups = dense->panels.As<int8_t>() + layout.PanelOffset(0, panel);
+  std::vector<pack::WideGroup> outliers;
+  if (request.has_outliers() || request.main_bits < 8) {
+    pack::ColumnRange range;
+    range.begin = product * layout.outputs + panel * layout.panel_columns();
+    range.columns = rules.columns;
+    range.end = (product + 1) * layout.outputs;
+    outliers =
+        pack::TakeOutliers(request.outliers, range, layout.inputs, request.main_bits, groups);
+  }
+  return pack::PackNarrowPanel(rules, groups, layout.inputs, outliers);
 }
 
 // What packing some of the panels shows.
-Result<NarrowShares> Sample(const NarrowPlan& plan, const pack::WeightsSource& source) {
-  const Result<DenseProduct> dense = PackDense(plan.layout, source);
+Result<NarrowShares> Sample(const PackingRequest& request, const NarrowPlan& plan) {
+  Result<DenseProduct> dense = Allocate(plan.layout);
   if (!dense.ok()) return dense.status();
   NarrowShares shares;
   const int64_t samples = std::min(kSampledPanels, plan.layout.panels);
   for (int64_t i = 0; i < samples; ++i) {
-    shares.Add(PackPanel(plan, *dense, i * plan.layout.panels / samples).shares);
+    const int64_t panel = i * plan.layout.panels / samples;
+    PackDense(plan.layout, request.sources[0], panel, panel + 1, &*dense);
+    shares.Add(PackPanel(request, plan, 0, panel, &*dense).shares);
   }
   return shares;
 }
@@ -84,65 +104,75 @@ double CostPerGroup(const NarrowShares& shares) {
 // sum_k |B - zero_point| of each column.
 void FindMagnitudes(const PanelLayout& layout, const DenseProduct& dense,
                     const int32_t* zero_points, int64_t* magnitudes) {
-  for (int64_t j = 0; j < layout.outputs; ++j) {
-    const int32_t zero_point = zero_points == nullptr ? 0 : zero_points[j];
-    const int64_t panel = j / layout.panel_columns();
-    const int64_t group_bytes =
-        int64_t{layout.VectorsOf(panel)} * layout.vector_columns * layout.group_size;
-    const int8_t* weights = dense.panels.As<int8_t>() + layout.PanelOffset(0, panel) +
-                            j % layout.panel_columns() * layout.group_size;
-    int64_t sum = 0;
-    for (int64_t k = 0; k < layout.inputs; ++k) {
-      const int64_t at = k / layout.group_size * group_bytes + k % layout.group_size;
-      sum += std::abs(weights[at] - zero_point);
+  std::fill_n(magnitudes, layout.outputs, 0);
+  for (int64_t panel = 0; panel < layout.panels; ++panel) {
+    const int64_t begin = panel * layout.panel_columns();
+    const int64_t width = int64_t{layout.VectorsOf(panel)} * layout.vector_columns;
+    const int64_t columns = std::min(width, layout.outputs - begin);
+    const int8_t* weights = dense.panels.As<int8_t>() + layout.PanelOffset(0, panel);
+    for (int64_t k = 0; k < layout.inputs; k += layout.group_size) {
+      const int64_t there = std::min<int64_t>(layout.group_size, layout.inputs - k);
+      for (int64_t j = 0; j < columns; ++j) {
+        const int32_t zero_point = zero_points == nullptr ? 0 : zero_points[begin + j];
+        int32_t sum = 0;
+        for (int64_t i = 0; i < there; ++i) {
+          sum += std::abs(weights[j * layout.group_size + i] - zero_point);
+        }
+        magnitudes[begin + j] += sum;
+      }
+      weights += width * layout.group_size;
     }
-    magnitudes[j] = sum;
   }
 }
 
 }  // namespace
 
-Result<bool> PackNarrow(Isa isa, const std::vector<pack::WeightsSource>& sources, int64_t inputs,
-                        int64_t outputs, int32_t activation_maximum, pack::PackedMatrix* matrix) {
+Result<bool> PackNarrow(const PackingRequest& request, pack::PackedMatrix* matrix) {
   constexpr int64_t kMostInputs = int64_t{1} << 30;  // positions in a row have 32 bits
-  if (inputs < plan::kFewestNarrowInputs || inputs > kMostInputs || outputs == 0) return false;
-  const int64_t products = static_cast<int64_t>(sources.size());
-  NarrowPlan plan;
-  double least_cost = plan::kWidenedGroupCost;
+  const bool has_outliers = request.has_outliers();
+  const int64_t fewest = has_outliers ? kFewestOutlierInputs : plan::kFewestNarrowInputs;
+  if (request.inputs < fewest || request.inputs > kMostInputs || request.outputs == 0) return false;
+  PackingRequest sampled = request;
+  sampled.inputs = std::min(request.inputs, kSampledInputs);
+  NarrowPlan chosen;
+  double least_cost =
+      has_outliers ? std::numeric_limits<double>::infinity() : plan::kWidenedGroupCost;
   for (int depth : plan::kNarrowDepths) {
-    const NarrowPlan tried = MakePlan(isa, inputs, outputs, products, activation_maximum, depth);
-    const Result<NarrowShares> shares = Sample(tried, sources[0]);
+    const Result<NarrowShares> shares =
+        Sample(sampled, MakePlan(sampled, matrix->activation_maximum, depth));
     if (!shares.ok()) return shares.status();
     if (CostPerGroup(*shares) >= least_cost) continue;
     least_cost = CostPerGroup(*shares);
-    plan = tried;
+    chosen = MakePlan(request, matrix->activation_maximum, depth);
   }
-  if (plan.rules.depth == 0) return false;
+  if (chosen.rules.depth == 0) return false;
 
   std::vector<NarrowPanel> panels;
-  std::vector<int64_t> magnitudes(static_cast<size_t>(products * outputs));
+  std::vector<int64_t> magnitudes(static_cast<size_t>(request.products() * request.outputs));
   std::vector<int32_t> sums(magnitudes.size());
   NarrowShares shares;
   size_t most_bytes = 0;
-  for (int64_t product = 0; product < products; ++product) {
-    Result<DenseProduct> dense = PackDense(plan.layout, sources[static_cast<size_t>(product)]);
+  for (int64_t product = 0; product < request.products(); ++product) {
+    Result<DenseProduct> dense = Allocate(chosen.layout);
     if (!dense.ok()) return dense.status();
-    for (int64_t panel = 0; panel < plan.layout.panels; ++panel) {
-      panels.push_back(PackPanel(plan, *dense, panel));
+    PackDense(chosen.layout, request.sources[static_cast<size_t>(product)], 0, chosen.layout.panels,
+              &*dense);
+    const int64_t column = product * request.outputs;
+    FindMagnitudes(chosen.layout, *dense,
+                   matrix->zero_points.empty() ? nullptr : matrix->zero_points.data() + column,
+                   magnitudes.data() + column);
+    for (int64_t panel = 0; panel < chosen.layout.panels; ++panel) {
+      panels.push_back(PackPanel(request, chosen, product, panel, &*dense));
       shares.Add(panels.back().shares);
       most_bytes = std::max(most_bytes, panels.back().bytes.size());
     }
-    const int64_t column = product * outputs;
-    FindMagnitudes(plan.layout, *dense,
-                   matrix->zero_points.empty() ? nullptr : matrix->zero_points.data() + column,
-                   magnitudes.data() + column);
     // A sum that does not fit belongs to a column whose magnitude is refused.
     std::transform(dense->sums.begin(), dense->sums.end(), sums.begin() + column,
                    [](int64_t sum) { return static_cast<int32_t>(sum); });
   }
-  if (CostPerGroup(shares) >= plan::kWidenedGroupCost) return false;
+  if (!has_outliers && CostPerGroup(shares) >= plan::kWidenedGroupCost) return false;
 
-  PanelLayout layout = plan.layout;
+  PanelLayout layout = chosen.layout;
   layout.panel_bytes = base::AlignUp<int64_t>(static_cast<int64_t>(most_bytes), 64);
   layout.product_bytes = layout.panel_bytes * layout.panels;
   Result<base::AlignedBuffer> buffer =

@@ -2,20 +2,17 @@
 #ifndef QFORGE_OPS_NARROW_PACKING_H_
 #define QFORGE_OPS_NARROW_PACKING_H_
 
-#include <cstdint>
-#include <vector>
-
-#include "pack/pack_panels.h"
+#include "ops/weights_packing.h"
 #include "pack/packed_matrix.h"
 #include "qforge/status.h"
 
 namespace qforge {
 
-// Fills layout, weights and shares of `matrix`, its sums and magnitudes; true. Or leaves it as it
-// is, false: where the cost model (plan/summation.h) expects the widened product to be faster.
-// `sources` are the products' weights. Needs matrix->zero_points. Throws std::bad_alloc.
-Result<bool> PackNarrow(Isa isa, const std::vector<pack::WeightsSource>& sources, int64_t inputs,
-                        int64_t outputs, int32_t activation_maximum, pack::PackedMatrix* matrix);
+// Fills layout, weights, sums, magnitudes and shares of `matrix`, by its zero-points and
+// activation_maximum, sums and magnitudes without outliers; true. Or leaves it as it is, false:
+// where the cost model (plan/summation.h) expects the widened product to be faster, which knows no
+// outliers. Throws std::bad_alloc.
+Result<bool> PackNarrow(const PackingRequest& request, pack::PackedMatrix* matrix);
 
 }  // namespace qforge
 

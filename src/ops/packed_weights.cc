@@ -10,8 +10,9 @@
 #include <type_traits>
 
 #include "base/arithmetic.h"
-#include "ops/narrow_packing.h"
+#include "ops/sparse_validate.h"
 #include "ops/validate.h"
+#include "ops/weights_packing.h"
 #include "pack/pack_panels.h"
 #include "pack/packed_matrix.h"
 
@@ -44,72 +45,41 @@ Status CheckCount(const char* field, int64_t count, int64_t products, int64_t co
                        count, products, columns);
 }
 
-// A sum that does not fit belongs to a column that is refused in the end.
-void AppendSums(const std::vector<int64_t>& sums, std::vector<int32_t>* to) {
-  for (int64_t sum : sums) to->push_back(static_cast<int32_t>(sum));
-}
-
-// The plain matrices that the portable path reads.
-Status PackPlain(const std::vector<pack::WeightsSource>& sources, pack::PackedMatrix* matrix) {
-  const pack::PanelLayout& layout = matrix->layout;
-  const int64_t size = layout.inputs * layout.outputs;
-  Result<base::AlignedBuffer> buffer =
-      base::AlignedBuffer::Allocate(static_cast<size_t>(size * layout.products), "weights");
-  if (!buffer.ok()) return buffer.status();
-  matrix->weights = std::move(buffer).value();
-  std::vector<int64_t> sums(static_cast<size_t>(layout.outputs));
-  int8_t* plain = matrix->weights.As<int8_t>();
-  for (const pack::WeightsSource& source : sources) {
-    std::fill(sums.begin(), sums.end(), 0);
-    pack::AddColumnSums(source, 0, layout.inputs, 0, layout.outputs, sums.data());
-    pack::CopyPlain(source, layout.inputs, layout.outputs, 0, layout.outputs, plain);
-    AppendSums(sums, &matrix->sums);
-    plain += size;
+Status CheckOutliers(const PackedWeightsOptions& options, int64_t inputs, int64_t columns) {
+  if (options.main_bits < 2 || options.main_bits > 8) {
+    return Status::Error(StatusCode::kOutOfRange, "options.main_bits", "%d is not in [2, 8]",
+                         options.main_bits);
   }
-  return Status();
-}
-
-// Panels without sections.
-Status PackPanels(const std::vector<pack::WeightsSource>& sources, pack::PackedMatrix* matrix) {
-  const pack::PanelLayout& layout = matrix->layout;
-  Result<base::AlignedBuffer> buffer =
-      base::AlignedBuffer::Allocate(static_cast<size_t>(layout.bytes()), "weights");
-  if (!buffer.ok()) return buffer.status();
-  matrix->weights = std::move(buffer).value();
-  std::vector<int64_t> sums(static_cast<size_t>(layout.outputs));
-  int8_t* packed = matrix->weights.As<int8_t>();
-  for (const pack::WeightsSource& source : sources) {
-    std::fill(sums.begin(), sums.end(), 0);
-    pack::PackPanels(layout, source, 0, layout.panels, packed, sums.data());
-    AppendSums(sums, &matrix->sums);
-    packed += layout.product_bytes;
+  if (!(options.outlier_density >= 0.0 && options.outlier_density <= 1.0)) {  // NaN included
+    return Status::Error(StatusCode::kOutOfRange, "options.outlier_density", "%g is not in [0, 1]",
+                         options.outlier_density);
   }
-  return Status();
-}
-
-// Layout, weights and sums.
-Status Pack(Isa isa, const std::vector<pack::WeightsSource>& sources, int64_t inputs,
-            int64_t outputs, pack::PackedMatrix* matrix) {
-  const int64_t products = static_cast<int64_t>(sources.size());
-  if (isa == Isa::kScalar) {
-    matrix->layout.inputs = inputs;
-    matrix->layout.outputs = outputs;
-    matrix->layout.products = products;
-    return PackPlain(sources, matrix);
+  if (options.outlier_density > 0.0 && options.main_bits != 8) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.main_bits",
+                         "is %d, but options.outlier_density chooses it", options.main_bits);
   }
-  kernels::Summation summation = kernels::AnySummation(isa);
-  if (summation == kernels::Summation::kWidened) {
-    if (matrix->accumulation == Accumulation::kSaturating16) {
-      summation = kernels::Summation::kSaturating;
-    } else {
-      const Result<bool> packed =
-          PackNarrow(isa, sources, inputs, outputs, matrix->activation_maximum, matrix);
-      if (!packed.ok()) return packed.status();
-      if (*packed) return Status();
-    }
+  const bool any = !options.outliers.column_offsets.empty();
+  if ((any || options.main_bits != 8 || options.outlier_density > 0.0) &&
+      options.accumulation == Accumulation::kSaturating16) {
+    return Status::Error(StatusCode::kUnsupported, "options.accumulation",
+                         "outliers are not for sums that saturate");
   }
-  matrix->layout = pack::MakePanelLayout(isa, summation, inputs, outputs, products);
-  return PackPanels(sources, matrix);
+  if (!any) return Status();
+  const SparseWeights& outliers = options.outliers;
+  if (outliers.inputs != inputs || outliers.outputs != columns) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.outliers",
+                         "%" PRId64 " x %" PRId64 "; K x groups * N = %" PRId64 " x %" PRId64
+                         " is needed",
+                         outliers.inputs, outliers.outputs, inputs, columns);
+  }
+  if (inputs < kFewestOutlierInputs) {
+    return Status::Error(StatusCode::kUnsupported, "options.outliers",
+                         "K = %" PRId64 "; at least %" PRId64 " is needed", inputs,
+                         kFewestOutlierInputs);
+  }
+  const Status status = ValidateSparseWeights(outliers);
+  if (status.ok()) return Status();
+  return Status::Error(status.code(), "options.outliers", "%s", status.message());
 }
 
 }  // namespace
@@ -148,6 +118,7 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
     return Status::Error(StatusCode::kInvalidArgument, "options.accumulation",
                          "%d is no accumulation", static_cast<int>(options.accumulation));
   }
+  QFORGE_RETURN_IF_ERROR(CheckOutliers(options, inputs, columns));
   if (options.activation_maximum < 1 || options.activation_maximum > 255) {
     return Status::Error(StatusCode::kOutOfRange, "options.activation_maximum",
                          "%d is not in [1, 255]", options.activation_maximum);
@@ -168,15 +139,24 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
     matrix->accumulation = options.accumulation;
     matrix->activation_maximum = options.activation_maximum;
 
-    std::vector<pack::WeightsSource> sources(static_cast<size_t>(products));
+    PackingRequest request;
+    request.isa = *isa;
+    request.inputs = inputs;
+    request.outputs = outputs;
     const int64_t block = by_row ? inputs : outputs;
     for (int64_t product = 0; product < products; ++product) {
-      pack::WeightsSource& source = sources[static_cast<size_t>(product)];
+      pack::WeightsSource source;
       source.data = weights.data + product * block * weights.stride;
       source.stride = weights.stride;
       source.order = options.layout;
+      request.sources.push_back(source);
     }
-    QFORGE_RETURN_IF_ERROR(Pack(*isa, sources, inputs, outputs, matrix.get()));
+    request.outliers = options.outliers;
+    request.main_bits = options.main_bits;
+    if (options.outlier_density > 0.0) {
+      request.main_bits = NarrowestMainBits(request, options.outlier_density);
+    }
+    QFORGE_RETURN_IF_ERROR(PackWeights(request, matrix.get()));
     for (int64_t j = 0; j < columns; ++j) {
       QFORGE_RETURN_IF_ERROR(CheckColumn("weights", *matrix, j, 0));
     }

@@ -142,7 +142,10 @@ Status CheckColumn(const char* field, const pack::PackedMatrix& matrix, int64_t 
                    int32_t bias) noexcept {
   const int32_t zero_point =
       matrix.zero_points.empty() ? 0 : matrix.zero_points[static_cast<size_t>(column)];
-  if (AlwaysFits(matrix.layout.inputs, zero_point, bias)) return Status();
+  // Where magnitudes are known weights may be beyond s8.
+  if (matrix.magnitudes.empty() && AlwaysFits(matrix.layout.inputs, zero_point, bias)) {
+    return Status();
+  }
   return CheckMagnitude(field, column, pack::Magnitude(matrix, column), bias);
 }
 

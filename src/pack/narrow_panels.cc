@@ -4,12 +4,11 @@
 #include <cstring>
 
 #include "base/arithmetic.h"
-#include "kernels/gemm_kernel.h"
+#include "pack/section_writer.h"
 
 namespace qforge::pack {
 namespace {
 
-constexpr int kGroupSize = 4;
 constexpr int kMostColumns = 32;
 // Sums of 16 bits: two for each column.
 constexpr int kMostSums = 2 * kMostColumns;
@@ -30,34 +29,50 @@ struct Group {
 };
 
 // Room for sums of either sign.
-struct Room {
-  explicit Room(int32_t largest) {
+class Room {
+ public:
+  Room(int columns, int32_t largest) : sums_(2 * columns) {
     const int16_t most = static_cast<int16_t>(std::min(largest, 32767));
-    std::fill_n(positive, kMostSums, most);
-    std::fill_n(negative, kMostSums, most);
+    std::fill_n(positive_, sums_, most);
+    std::fill_n(negative_, sums_, most);
   }
+  int16_t positive(int i) const { return positive_[i]; }
+  int16_t negative(int i) const { return negative_[i]; }
+
   void Take(const Group& group) {
-    for (int i = 0; i < kMostSums; ++i) {
-      positive[i] = static_cast<int16_t>(positive[i] - group.positive[i]);
-      negative[i] = static_cast<int16_t>(negative[i] - group.negative[i]);
+    for (int i = 0; i < sums_; ++i) {
+      positive_[i] = static_cast<int16_t>(positive_[i] - group.positive[i]);
+      negative_[i] = static_cast<int16_t>(negative_[i] - group.negative[i]);
     }
   }
   // Sums that have no room.
   int Missing(const Group& group) const {
-    int16_t missing = 0;
-    for (int i = 0; i < kMostSums; ++i) {
-      missing = static_cast<int16_t>(missing + (group.positive[i] > positive[i]) +
-                                     (group.negative[i] > negative[i]));
+    // Most of packing is this: vectors of 8, which every compiler for this library knows.
+    Sums8 missing = {};
+    for (int i = 0; i < sums_; i += 8) {
+      missing += At(positive_ + i) < At(group.positive + i);
+      missing += At(negative_ + i) < At(group.negative + i);
     }
-    return missing;
+    int count = 0;
+    for (int i = 0; i < 8; ++i) count -= missing[i];  // true is -1
+    return count;
   }
 
-  int16_t positive[kMostSums];
-  int16_t negative[kMostSums];
+ private:
+  using Sums8 [[gnu::vector_size(16)]] = int16_t;
+  static Sums8 At(const int16_t* from) {
+    Sums8 sums;
+    std::memcpy(&sums, from, sizeof(sums));
+    return sums;
+  }
+
+  const int sums_;  // a multiple of 16: no vector has fewer columns than 8
+  int16_t positive_[kMostSums];
+  int16_t negative_[kMostSums];
 };
 
-void FindSums(Group* group) {
-  for (int i = 0; i < kMostSums; ++i) {
+void FindSums(int columns, Group* group) {
+  for (int i = 0; i < 2 * columns; ++i) {
     const int a = group->weights[2 * i], b = group->weights[2 * i + 1];
     group->positive[i] = static_cast<int16_t>(std::max(a, 0) + std::max(b, 0));
     group->negative[i] = static_cast<int16_t>(std::max(-a, 0) + std::max(-b, 0));
@@ -77,15 +92,15 @@ void SplitPair(int8_t* weights, int8_t* excess, int sign, int room) {
 }
 
 // Leaves in `group` what fits, and returns the rest.
-Group Split(const Room& room, Group* group) {
+Group Split(int columns, const Room& room, Group* group) {
   Group rest;
   rest.offset = group->offset;
-  for (int i = 0; i < kMostSums; ++i) {
-    SplitPair(group->weights + 2 * i, rest.weights + 2 * i, 1, room.positive[i]);
-    SplitPair(group->weights + 2 * i, rest.weights + 2 * i, -1, room.negative[i]);
+  for (int i = 0; i < 2 * columns; ++i) {
+    SplitPair(group->weights + 2 * i, rest.weights + 2 * i, 1, room.positive(i));
+    SplitPair(group->weights + 2 * i, rest.weights + 2 * i, -1, room.negative(i));
   }
-  FindSums(group);
-  FindSums(&rest);
+  FindSums(columns, group);
+  FindSums(columns, &rest);
   return rest;
 }
 
@@ -132,7 +147,7 @@ class Schedule {
   static constexpr size_t kNone = ~size_t{0};
 
   void FillStep() {
-    Room room(rules_.largest_sum);
+    Room room(rules_.columns, rules_.largest_sum);
     Place(pending_.Take(0), &room);
     int filled = 1;
     for (; filled < rules_.depth && !pending_.empty(); ++filled) {
@@ -153,7 +168,7 @@ class Schedule {
 
   void Place(size_t index, Room* room) {
     if (room->Missing(groups_[index]) > 0) {
-      Group rest = Split(*room, &groups_[index]);
+      const Group rest = Split(rules_.columns, *room, &groups_[index]);
       pending_.Add(groups_.size());
       groups_.push_back(rest);
     }
@@ -166,39 +181,6 @@ class Schedule {
   const size_t given_;
   Pending pending_;
   std::vector<size_t> places_;
-};
-
-// Adds a section to a panel: its header, its moves, room for the moves up to a whole vector, and
-// then weights one by one.
-class SectionWriter {
- public:
-  // `vector_bytes` of columns x 4 s8; `weight_bytes` of a group.
-  SectionWriter(int64_t count, int64_t groups, int64_t vector_bytes, int64_t weight_bytes,
-                std::vector<std::byte>* out)
-      : bytes_(weight_bytes) {
-    kernels::SectionHeader header;
-    header.count = count;
-    header.weights_from = base::AlignUp<int64_t>(
-        int64_t{sizeof(header)} + groups * int64_t{sizeof(int32_t)}, vector_bytes);
-    const size_t begin = out->size();
-    out->resize(begin + static_cast<size_t>(header.weights_from + groups * weight_bytes));
-    std::memcpy(out->data() + begin, &header, sizeof(header));
-    moves_ = out->data() + begin + sizeof(header);
-    weights_ = out->data() + begin + header.weights_from;
-  }
-
-  void Add(int64_t move, const void* weights) {
-    const int32_t value = static_cast<int32_t>(move);
-    std::memcpy(moves_, &value, sizeof(value));
-    moves_ += sizeof(value);
-    if (weights != nullptr) std::memcpy(weights_, weights, static_cast<size_t>(bytes_));
-    weights_ += bytes_;
-  }
-
- private:
-  const int64_t bytes_;
-  std::byte* moves_;
-  std::byte* weights_;
 };
 
 // The panel's groups. The last one, if k does not fill it, is moved back to lie within the row;
@@ -219,12 +201,25 @@ std::vector<Group> MakeGroups(const NarrowRules& rules, const int8_t* from, int6
         std::rotate(weights, weights + kGroupSize - behind, weights + kGroupSize);
       }
     }
-    FindSums(&group);
+    FindSums(rules.columns, &group);
   }
   return groups;
 }
 
-// s8 as the s16 of a wide group: in its order of k.
+bool FitsInBytes(const WideGroup& group) {
+  return std::all_of(group.weights.begin(), group.weights.end(),
+                     [](int16_t weight) { return weight >= -128 && weight <= 127; });
+}
+
+Group AsGroup(const NarrowRules& rules, const WideGroup& wide) {
+  Group group;
+  group.offset = wide.offset;
+  std::transform(wide.weights.begin(), wide.weights.end(), group.weights,
+                 [](int16_t weight) { return static_cast<int8_t>(weight); });
+  FindSums(rules.columns, &group);
+  return group;
+}
+
 void AddWide(const NarrowRules& rules, const std::vector<Group>& groups,
              std::vector<WideGroup>* wide) {
   for (const Group& group : groups) {
@@ -236,31 +231,21 @@ void AddWide(const NarrowRules& rules, const std::vector<Group>& groups,
 
 }  // namespace
 
-void PackWideSection(int columns, int vector_columns, int64_t position,
-                     const std::vector<WideGroup>& wide_groups, std::vector<std::byte>* out) {
-  const int64_t count = static_cast<int64_t>(wide_groups.size());
-  SectionWriter writer(count, count, vector_columns * kGroupSize, 2 * columns * kGroupSize, out);
-  std::vector<int16_t> ordered(static_cast<size_t>(columns * kGroupSize));
-  for (const WideGroup& group : wide_groups) {
-    for (int column = 0; column < columns; ++column) {
-      for (int k = 0; k < kGroupSize; ++k) {
-        const int vector = column / vector_columns * 2 + k % 2;
-        const int place = vector * 2 * vector_columns + 2 * (column % vector_columns) + k / 2;
-        ordered[static_cast<size_t>(place)] =
-            group.weights[static_cast<size_t>(column * kGroupSize + k)];
-      }
-    }
-    writer.Add(group.offset - position, ordered.data());
-    position = group.offset;
-  }
-}
-
 NarrowPanel PackNarrowPanel(const NarrowRules& rules, const int8_t* groups, int64_t inputs,
-                            const std::vector<WideGroup>& wide_groups) {
+                            const std::vector<WideGroup>& outliers) {
   NarrowPanel panel;
   std::vector<Group> all = MakeGroups(rules, groups, inputs);
   const int64_t vectors = rules.columns / rules.vector_columns;
   panel.shares.groups = vectors * static_cast<int64_t>(all.size());
+  std::vector<WideGroup> wide;
+  for (const WideGroup& group : outliers) {
+    if (FitsInBytes(group)) {
+      all.push_back(AsGroup(rules, group));
+      panel.shares.split += vectors;
+    } else {
+      wide.push_back(group);
+    }
+  }
   const Schedule schedule(rules, all);
   const double narrow_cost = static_cast<double>(schedule.steps()) * rules.step_cost;
   const double wide_cost = static_cast<double>(all.size()) * rules.wide_group_cost;
@@ -270,7 +255,6 @@ NarrowPanel PackNarrowPanel(const NarrowRules& rules, const int8_t* groups, int6
   SectionWriter writer(steps, steps * rules.depth, rules.vector_columns * kGroupSize,
                        rules.columns * kGroupSize, &panel.bytes);
   int64_t position = 0;
-  std::vector<WideGroup> wide = wide_groups;
   if (narrow) {
     for (size_t place = 0; place < schedule.places(); ++place) {
       const Group* group = schedule.At(place);
@@ -278,7 +262,7 @@ NarrowPanel PackNarrowPanel(const NarrowRules& rules, const int8_t* groups, int6
       writer.Add(offset - position, group == nullptr ? nullptr : group->weights);
       position = offset;
     }
-    panel.shares.split = vectors * schedule.split();
+    panel.shares.split += vectors * schedule.split();
   } else {
     AddWide(rules, all, &wide);
   }

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "pack/outliers.h"
+
 namespace qforge::pack {
 
 // What holds for all panels of a matrix.
@@ -21,12 +23,6 @@ struct NarrowRules {
   // What steps and wide groups cost, in the same unit.
   double step_cost = 1.0;
   double wide_group_cost = 1.0;
-};
-
-// s16 weights that are added to those of 4 consecutive k, which lie within the row.
-struct WideGroup {
-  int32_t offset = 0;            // bytes from the row's start: the first k
-  std::vector<int16_t> weights;  // columns x 4
 };
 
 // How the groups of one or more panels are multiplied, counted by vector.
@@ -57,12 +53,7 @@ struct NarrowPanel {
 // fits best, without the excess of its weights, which become a group of their own; it is worth it
 // if few of them are. A panel that is cheaper without steps has wide groups only.
 NarrowPanel PackNarrowPanel(const NarrowRules& rules, const int8_t* groups, int64_t inputs,
-                            const std::vector<WideGroup>& wide_groups);
-
-// The section of wide groups alone, for positions counted from `position` bytes behind the start of
-// a row; adds its bytes to `out`.
-void PackWideSection(int columns, int vector_columns, int64_t position,
-                     const std::vector<WideGroup>& wide_groups, std::vector<std::byte>* out);
+                            const std::vector<WideGroup>& outliers);
 
 }  // namespace qforge::pack
 

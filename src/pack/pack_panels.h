@@ -14,6 +14,11 @@ struct WeightsSource {
   const int8_t* data = nullptr;
   int64_t stride = 0;  // elements
   WeightsLayout order = WeightsLayout::kInputsByOutputs;
+
+  int8_t At(int64_t k, int64_t column) const {
+    const bool by_row = order == WeightsLayout::kInputsByOutputs;
+    return data[by_row ? k * stride + column : column * stride + k];
+  }
 };
 
 // Fills panels [panel_begin, panel_end) of one product; `packed` is the product's first byte. What

@@ -23,7 +23,11 @@ struct PackedMatrix {
   std::vector<int32_t> sums;         // sum_k B
   // sum_k |B - zero_point|; empty: found from `weights`, which kNarrow does not allow.
   std::vector<int64_t> magnitudes;
-  NarrowShares shares;                               // kNarrow
+  NarrowShares shares;  // kNarrow; and wide_groups where the layout has outliers
+  // kScalar: SparseWeights::column_offsets, row_indices and values of the outliers.
+  std::vector<int64_t> outlier_offsets;
+  std::vector<int64_t> outlier_rows;
+  std::vector<int8_t> outlier_values;
   Accumulation accumulation = Accumulation::kExact;  // as was asked for
   int32_t activation_maximum = 255;
 };

@@ -3,15 +3,6 @@
 #include "pack/pack_panels.h"
 
 namespace qforge::pack {
-namespace {
-
-int8_t ValueAt(const WeightsSource& source, int64_t k, int64_t column) {
-  const bool by_row = source.order == WeightsLayout::kInputsByOutputs;
-  return source.data[by_row ? k * source.stride + column : column * source.stride + k];
-}
-
-}  // namespace
-
 // For portable code alone: SSE2 packing takes the sums on its way.
 void AddColumnSums(const WeightsSource& source, int64_t k_begin, int64_t k_end,
                    int64_t column_begin, int64_t column_end, int64_t* sums) noexcept {
@@ -31,14 +22,14 @@ void AddColumnSums(const WeightsSource& source, int64_t k_begin, int64_t k_end,
 int64_t SumMagnitude(const WeightsSource& source, int64_t inputs, int64_t column,
                      int32_t zero_point) noexcept {
   int64_t sum = 0;
-  for (int64_t k = 0; k < inputs; ++k) sum += std::abs(ValueAt(source, k, column) - zero_point);
+  for (int64_t k = 0; k < inputs; ++k) sum += std::abs(source.At(k, column) - zero_point);
   return sum;
 }
 
 void CopyPlain(const WeightsSource& source, int64_t inputs, int64_t outputs, int64_t begin,
                int64_t end, int8_t* plain) noexcept {
   for (int64_t k = 0; k < inputs; ++k) {
-    for (int64_t j = begin; j < end; ++j) plain[k * outputs + j] = ValueAt(source, k, j);
+    for (int64_t j = begin; j < end; ++j) plain[k * outputs + j] = source.At(k, j);
   }
 }
 

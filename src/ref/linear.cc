@@ -67,8 +67,8 @@ class Operands {
   int64_t b_step_ = 1;
 };
 
-// sum_k (A[row][k] - a_zero_point) * (B[k][channel] - b_zero_point). No K that fits in memory can
-// overflow the 64-bit sum.
+// sum_k (A[row][k] - a_zero_point) * (B[k][channel] - b_zero_point), outliers being part of B. No K
+// that fits in memory can overflow the 64-bit sum.
 template <class T>
 int64_t Product(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
   const Operands<T> operands(problem, row, channel);
@@ -77,6 +77,12 @@ int64_t Product(const LinearProblem& problem, int64_t row, int64_t channel) noex
   int64_t sum = 0;
   for (int64_t k = 0; k < problem.inputs; ++k) {
     sum += (operands.A(k) - a_zero_point) * (operands.B(k) - b_zero_point);
+  }
+  const SparseWeights& outliers = problem.outliers;
+  if (outliers.column_offsets.empty()) return sum;
+  for (int64_t e = outliers.column_offsets[channel]; e < outliers.column_offsets[channel + 1];
+       ++e) {
+    sum += (operands.A(outliers.row_indices[e]) - a_zero_point) * outliers.values[e];
   }
   return sum;
 }

@@ -34,6 +34,7 @@ struct LinearProblem {
   ArrayView<const float> scales;         // 1, G or G*N values; empty: 1
   ArrayView<const int32_t> zero_points;  // 1, G or G*N values; empty: 0
   Accumulation accumulation = Accumulation::kExact;
+  SparseWeights outliers;  // K x (G*N), or empty; not with kSaturating16
 
   Epilogue epilogue;
   OutputMatrix output;   // M x (G*N), of the epilogue's output type

@@ -119,6 +119,15 @@ const BadPack kBadPacks[] = {
      kRange, "options.zero_points"},
     {"isa_unknown", [](PackCall& c) { c.options.max_isa = static_cast<Isa>(kIsaCount); }, kInvalid,
      "options.max_isa"},
+    {"accumulation_unknown",
+     [](PackCall& c) { c.options.accumulation = static_cast<Accumulation>(2); }, kInvalid,
+     "options.accumulation"},
+    {"activation_maximum_zero", [](PackCall& c) { c.options.activation_maximum = 0; }, kRange,
+     "options.activation_maximum"},
+    {"activation_maximum_negative", [](PackCall& c) { c.options.activation_maximum = -127; },
+     kRange, "options.activation_maximum"},
+    {"activation_maximum_too_large", [](PackCall& c) { c.options.activation_maximum = 256; },
+     kRange, "options.activation_maximum"},
 };
 
 class BadPacks : public EveryIsaTest, public ::testing::WithParamInterface<BadPack> {};
@@ -398,6 +407,54 @@ TEST(BadLayersOfGemm, AreRefused) {
     options.linear = call.options;
     EXPECT_TRUE(
         IsError(Gemm::Create(context, call.epilogue, options).status(), bad.code, bad.field));
+  }
+}
+
+// A promise is about activations as the caller has them, which only those of u8 are to kernels.
+TEST(BadLayers, PromiseForOtherActivations) {
+  const Context context = Context::Create().value();
+  const int8_t data[kInputs * kOutputs] = {};
+  for (const Isa isa : SupportedIsas()) {
+    for (const Accumulation accumulation : {Accumulation::kExact, Accumulation::kSaturating16}) {
+      for (const int32_t maximum : {1, 254, 255}) {
+        PackedWeightsOptions options;
+        options.max_isa = isa;
+        options.accumulation = accumulation;
+        options.activation_maximum = maximum;
+        const PackedWeights weights =
+            PackedWeights::Create(MatrixView<const int8_t>(data, kInputs, kOutputs), options)
+                .value();
+        for (const DataType input : {DataType::kU8, DataType::kS8, DataType::kF32}) {
+          LinearOptions linear_options;
+          linear_options.input = input;
+          const Status status =
+              Linear::Create(context, weights, Epilogue(), linear_options).status();
+          if (input == DataType::kU8 || maximum == 255) {
+            EXPECT_TRUE(status.ok()) << status.message();
+            continue;
+          }
+          EXPECT_TRUE(IsError(status, kNotPossible, "options.input"));
+          for (const std::string& part :
+               {std::string(DataTypeName(input)), std::to_string(maximum), std::string("u8")}) {
+            EXPECT_NE(std::string(status.message()).find(part), std::string::npos)
+                << part << " is missing in: " << status.message();
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(BadPromises, AreToldTheLimits) {
+  const int8_t data[kInputs * kOutputs] = {};
+  for (const int32_t maximum : {0, 256}) {
+    PackedWeightsOptions options;
+    options.activation_maximum = maximum;
+    const Status status =
+        PackedWeights::Create(MatrixView<const int8_t>(data, kInputs, kOutputs), options).status();
+    for (const std::string& part : {std::to_string(maximum) + " is", std::string("[1, 255]")}) {
+      EXPECT_NE(std::string(status.message()).find(part), std::string::npos) << status.message();
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include "jit/kernel_cache.h"
 #include "kernels/array_kernels.h"
 #include "kernels/gemm_kernel.h"
+#include "plan/summation.h"
 #include "support/code_inspection.h"
 
 namespace qforge::test {
@@ -20,6 +21,7 @@ namespace {
 using kernels::ArrayKernel;
 using kernels::ArrayOperation;
 using kernels::GemmKernel;
+using kernels::Summation;
 
 // Emits the kernel and expects its code to keep the rules. Returns how many instructions it has.
 template <class Descriptor, class Emit>
@@ -37,22 +39,29 @@ int Inspect(const Descriptor& kernel, Emit&& emit) {
 
 int InspectGemm(const GemmKernel& kernel) { return Inspect(kernel, kernels::EmitGemmKernel); }
 
+constexpr DataType kOutputs[] = {DataType::kU8, DataType::kS8, DataType::kS32, DataType::kF32};
+
 class EmittedCode : public ::testing::TestWithParam<Isa> {
  protected:
-  // All tiles that fit the registers of this ISA.
+  // All tiles that fit the registers of this ISA; `depth` is that of kNarrow.
   template <class Visit>
-  static void ForEachTile(Visit&& visit) {
-    const kernels::Summation summation = kernels::AnySummation(GetParam());
-    for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam(), summation); ++vectors) {
+  static void ForEachTileOf(Summation summation, int depth, Visit&& visit) {
+    const int most_vectors = kernels::MaxVectors(GetParam(), summation, depth);
+    for (int vectors = 1; vectors <= most_vectors; ++vectors) {
       for (int rows = 1; rows <= kernels::MaxRows(GetParam(), summation, vectors); ++rows) {
         GemmKernel kernel;
         kernel.isa = GetParam();
         kernel.summation = summation;
+        kernel.depth = depth;
         kernel.rows = rows;
         kernel.vectors = vectors;
         visit(kernel);
       }
     }
+  }
+  template <class Visit>
+  static void ForEachTile(Visit&& visit) {
+    ForEachTileOf(kernels::AnySummation(GetParam()), 0, visit);
   }
 };
 
@@ -61,7 +70,7 @@ TEST_P(EmittedCode, EveryTileAndTail) {
   // Without a dot product of bytes A is prepared, and no k is left over; see GemmKernel.
   const int k_tails = cpu::Traits(GetParam()).vnni ? 4 : 1;
   ForEachTile([&](GemmKernel kernel) {
-    for (const DataType output : {DataType::kU8, DataType::kS8, DataType::kS32, DataType::kF32}) {
+    for (const DataType output : kOutputs) {
       kernel.output = output;
       kernel.tail_lanes =
           (kernel.rows * 5 + kernel.vectors * 3 + static_cast<int>(output)) % columns;
@@ -74,7 +83,7 @@ TEST_P(EmittedCode, EveryTileAndTail) {
 
 TEST_P(EmittedCode, EveryColumnTail) {
   for (int tail = 0; tail < kernels::VectorColumns(GetParam()); ++tail) {
-    for (const DataType output : {DataType::kU8, DataType::kS8, DataType::kS32, DataType::kF32}) {
+    for (const DataType output : kOutputs) {
       for (const DataType residual : {DataType::kNone, DataType::kU8, DataType::kS8}) {
         if (output == DataType::kS32 && residual != DataType::kNone) continue;
         const kernels::Summation summation = kernels::AnySummation(GetParam());
@@ -98,8 +107,6 @@ TEST_P(EmittedCode, EveryEpilogueOnTheLargestTiles) {
   const kernels::Summation summation = kernels::AnySummation(GetParam());
   for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam(), summation); ++vectors) {
     for (int choice = 0; choice < 3 * 512; ++choice) {
-      constexpr DataType kOutputs[] = {DataType::kU8, DataType::kS8, DataType::kS32,
-                                       DataType::kF32};
       constexpr DataType kResiduals[] = {DataType::kNone, DataType::kU8, DataType::kS8};
       GemmKernel kernel;
       kernel.isa = GetParam();
@@ -135,11 +142,63 @@ TEST_P(EmittedCode, WaysThroughTheWeights) {
   });
 }
 
+// Steps of every depth, of every tile that may have them.
+TEST_P(EmittedCode, NarrowSteps) {
+  if (cpu::Traits(GetParam()).vnni) GTEST_SKIP() << "summed in 32 bits";
+  for (const int depth : plan::kNarrowDepths) {
+    ForEachTileOf(Summation::kNarrow, depth, [&](GemmKernel kernel) {
+      for (const DataType output : kOutputs) {
+        kernel.output = output;
+        kernel.tail_lanes = (kernel.rows * 5 + kernel.vectors * 3 + static_cast<int>(output)) %
+                            kernels::VectorColumns(GetParam());
+        kernel.prefetch = (kernel.rows + static_cast<int>(output)) % 2 == 0;
+        ASSERT_GT(InspectGemm(kernel), 0);
+        kernel.per_row = kernel.weight_zero_points = true;
+        ASSERT_GT(InspectGemm(kernel), 0);
+        kernel.per_row = kernel.weight_zero_points = false;
+      }
+    });
+  }
+}
+
+TEST_P(EmittedCode, SaturatingSums) {
+  if (cpu::Traits(GetParam()).vnni) GTEST_SKIP() << "summed in 32 bits";
+  ForEachTileOf(Summation::kSaturating, 0, [&](GemmKernel kernel) {
+    for (const DataType output : kOutputs) {
+      kernel.output = output;
+      kernel.tail_lanes = (kernel.rows * 5 + kernel.vectors * 3 + static_cast<int>(output)) %
+                          kernels::VectorColumns(GetParam());
+      for (kernel.k_tail = 0; kernel.k_tail < 4; ++kernel.k_tail) {
+        ASSERT_GT(InspectGemm(kernel), 0);
+      }
+    }
+  });
+}
+
+// Wide groups behind the panels of the dot product.
+TEST_P(EmittedCode, Outliers) {
+  if (!cpu::Traits(GetParam()).vnni) GTEST_SKIP() << "panels have sections of their own";
+  ForEachTileOf(Summation::kDot, 0, [&](GemmKernel kernel) {
+    kernel.outliers = true;
+    for (const DataType output : kOutputs) {
+      kernel.output = output;
+      kernel.tail_lanes = (kernel.rows * 5 + kernel.vectors * 3 + static_cast<int>(output)) %
+                          kernels::VectorColumns(GetParam());
+      for (kernel.k_tail = 0; kernel.k_tail < 4; ++kernel.k_tail) {
+        kernel.prefetch = kernel.k_tail % 2 == 0;
+        kernel.fixed_groups = kernel.prefetch ? kernels::kCountedGroups : kernel.rows;
+        ASSERT_GT(InspectGemm(kernel), 0);
+      }
+    }
+  });
+}
+
 // Kernels with different descriptors have different names, and equal ones equal bytes.
 TEST_P(EmittedCode, NamesTellKernelsApart) {
   GemmKernel plain;
   plain.isa = GetParam();
-  std::vector<GemmKernel> all(16, plain);
+  plain.summation = kernels::AnySummation(GetParam());
+  std::vector<GemmKernel> all(20, plain);
   all[1].rows = 2;
   all[2].vectors = 2;
   all[3].tail_lanes = 1;
@@ -156,6 +215,11 @@ TEST_P(EmittedCode, NamesTellKernelsApart) {
   all[13].lower_clamp = true;
   all[14].upper_clamp = true;
   all[15].bounded = true;
+  all[16].outliers = true;
+  all[17].summation = Summation::kSaturating;
+  all[18].summation = all[19].summation = Summation::kNarrow;
+  all[18].depth = 4;
+  all[19].depth = 8;
   std::set<std::string> names;
   for (const GemmKernel& kernel : all) names.insert(kernel.Name());
   EXPECT_EQ(names.size(), all.size());

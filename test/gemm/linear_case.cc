@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "cpu/isa_table.h"
 #include "ref/reference.h"
 
 namespace qforge::test {
@@ -61,14 +62,10 @@ struct QuantizedInput {
 QuantizedInput QuantizeInput(const LinearData& data) {
   const LinearCase& c = data.c;
   const int64_t depth = c.groups * c.inputs;
-  const auto at = [&](const TestMatrix& matrix, int64_t row, int64_t k, auto* type) -> auto& {
-    using T = std::remove_pointer_t<decltype(type)>;
-    return c.transposed_input ? matrix.at<T>(k, row) : matrix.at<T>(row, k);
-  };
   std::vector<float> values(static_cast<size_t>(c.rows * depth));
   for (int64_t i = 0; i < c.rows; ++i) {
     for (int64_t k = 0; k < depth; ++k) {
-      values[i * depth + k] = at(data.input, i, k, static_cast<float*>(nullptr));
+      values[i * depth + k] = data.activation<float>(i, k);
     }
   }
   const auto dynamic = [](const float* from, int64_t count) {
@@ -92,7 +89,8 @@ QuantizedInput QuantizeInput(const LinearData& data) {
     }
     ref::Quantize(values.data() + i * depth, depth, parameters, quantized.data());
     for (int64_t k = 0; k < depth; ++k) {
-      at(result.matrix, i, k, static_cast<uint8_t*>(nullptr)) = quantized[k];
+      result.matrix.at<uint8_t>(c.transposed_input ? k : i, c.transposed_input ? i : k) =
+          quantized[k];
     }
     result.scales.push_back(parameters.scale);
     result.zero_points.push_back(parameters.zero_point);
@@ -110,8 +108,12 @@ std::ostream& operator<<(std::ostream& out, const LinearCase& c) {
              << ", input " << DataTypeName(c.input) << " " << kScalings[static_cast<int>(c.scaling)]
              << (c.transposed_input ? " transposed" : "") << ", weights "
              << (c.layout == WeightsLayout::kInputsByOutputs ? "KxN" : "NxK") << " scales "
-             << Name(c.scales) << " zero-points " << Name(c.zero_points) << ", bias "
-             << DataTypeName(c.bias) << ", residual " << DataTypeName(c.residual)
+             << Name(c.scales) << " zero-points " << Name(c.zero_points) << " values "
+             << WeightKindName(c.weights)
+             << (c.accumulation == Accumulation::kSaturating16 ? " saturating" : "")
+             << ", activations to " << c.activation_maximum
+             << (c.extreme_input ? ", extreme ones" : "") << ", bias " << DataTypeName(c.bias)
+             << ", residual " << DataTypeName(c.residual)
              << (c.residual_in_output ? " in the output" : "") << ", activation "
              << kActivations[static_cast<int>(c.activation)] << ", output "
              << DataTypeName(c.output) << (c.accumulate ? " accumulated" : "") << ", gap " << c.gap
@@ -128,7 +130,7 @@ LinearData::LinearData(const LinearCase& the_case) : c(the_case) {
   const bool by_outputs = c.layout == WeightsLayout::kOutputsByInputs;
   weights = TestMatrix(DataType::kS8, c.groups * (by_outputs ? c.outputs : c.inputs),
                        by_outputs ? c.inputs : c.outputs, c.gap, other);
-  weights.SetRandom(random);
+  SetWeights(random);
   scales = MakeArray<float>(ValueCount(c, c.scales), c.guard,
                             [&] { return random.Real(0.002f, 0.02f); });
   zero_points =
@@ -144,8 +146,7 @@ LinearData::LinearData(const LinearCase& the_case) : c(the_case) {
     row_zero_points =
         MakeArray<int32_t>(c.rows, c.guard, [&] { return random.Integer(in.lo, in.hi); });
   }
-  // Somewhat more than what 256 steps of the largest scale cover on one side of zero.
-  input.SetRandom(random, -7.0f, 14.0f);
+  SetInput(random);
 
   // One step of the output, in real units.
   const float step = 0.025f * (c.scales ? 0.01f : 1.0f) * TypicalAccumulator(c.inputs) / 60;
@@ -181,12 +182,64 @@ LinearData::LinearData(const LinearCase& the_case) : c(the_case) {
   }
 }
 
+void LinearData::SetWeights(Random& random) {
+  if (c.weights == WeightKind::kAny) {
+    weights.SetRandom(random);
+    return;
+  }
+  for (int64_t channel = 0; channel < c.groups * c.outputs; ++channel) {
+    for (int64_t k = 0; k < c.inputs; ++k) {
+      weight(k, channel) =
+          WeightValue(c.weights, k, c.inputs, channel % c.outputs, c.outputs, random);
+    }
+  }
+}
+
+void LinearData::SetInput(Random& random) {
+  if (c.extreme_input) {
+    SetExtremeInput(random);
+  } else if (c.activation_maximum < 255) {
+    input.Set([&](int64_t, int64_t) { return random.Integer(0, c.activation_maximum); });
+  } else {
+    // Somewhat more than what 256 steps of the largest scale cover on one side of zero.
+    input.SetRandom(random, -7.0f, 14.0f);
+  }
+}
+
+void LinearData::SetExtremeInput(Random& random) {
+  for (int64_t row = 0; row < c.rows; ++row) {
+    const bool per_row = c.scaling == InputScaling::kPerRow;
+    const float scale = per_row ? row_scales[row] : input_scale;
+    const int32_t zero_point = per_row ? row_zero_points[row] : input_zero_point;
+    const int64_t output = (c.seed + static_cast<uint64_t>(row) / kExtremeRows * 7) % c.outputs;
+    for (int64_t k = 0; k < c.groups * c.inputs; ++k) {
+      const int32_t value = ExtremeActivation(
+          row + static_cast<int64_t>(c.seed % kExtremeRows), k,
+          weight(k % c.inputs, k / c.inputs * c.outputs + output), c.activation_maximum, random);
+      if (c.input == DataType::kU8) {
+        activation<uint8_t>(row, k) = static_cast<uint8_t>(value);
+      } else if (c.input == DataType::kS8) {
+        activation<int8_t>(row, k) = static_cast<int8_t>(value - 128);
+      } else {
+        activation<float>(row, k) = static_cast<float>(value - zero_point) * scale;
+      }
+    }
+  }
+}
+
+int8_t& LinearData::weight(int64_t k, int64_t channel) const {
+  if (c.layout == WeightsLayout::kOutputsByInputs) return weights.at<int8_t>(channel, k);
+  return weights.at<int8_t>(channel / c.outputs * c.inputs + k, channel % c.outputs);
+}
+
 PackedWeightsOptions LinearData::weights_options(Isa isa) const {
   PackedWeightsOptions options;
   options.layout = c.layout;
   options.groups = c.groups;
   options.scales = {scales.data(), scales.size()};
   options.zero_points = {zero_points.data(), zero_points.size()};
+  options.accumulation = c.accumulation;
+  options.activation_maximum = c.activation_maximum;
   options.max_isa = isa;
   return options;
 }
@@ -237,13 +290,15 @@ Result<PackedWeights> LinearData::Pack(Isa isa) const {
   return PackedWeights::Create(weights.view<const int8_t>(), weights_options(isa));
 }
 
-Status LinearData::Run(const Context& context, Isa isa, const TestMatrix& result) const {
+Status LinearData::Run(const Context& context, Isa isa, const TestMatrix& result,
+                       const SeeWeights& see) const {
   const Result<PackedWeights> packed = Pack(isa);
   if (!packed.ok()) return packed.status();
   if (packed->isa() != isa) {
     return Status::Error(StatusCode::kInternal, "isa", "packed for %s instead of %s",
                          IsaName(packed->isa()), IsaName(isa));
   }
+  if (see) see(*packed);
   const Result<Linear> linear = Linear::Create(context, *packed, epilogue(), linear_options());
   if (!linear.ok()) return linear.status();
   return linear->Run(input.input(), quantization(), result.output(), run_arguments(result));
@@ -255,7 +310,7 @@ void LinearData::Seal() {
   for (GuardedBuffer<int32_t>* array : {&zero_points, &bias_s32, &row_zero_points}) array->Seal();
 }
 
-TestMatrix ReferenceResult(const LinearData& data) {
+TestMatrix ReferenceResult(const LinearData& data, Accumulation accumulation) {
   const LinearCase& c = data.c;
   TestMatrix result = data.MakeOutput(Guard::kBehind);
   ref::LinearProblem problem;
@@ -271,6 +326,7 @@ TestMatrix ReferenceResult(const LinearData& data) {
   problem.weights_stride = data.weights.stride();
   problem.scales = data.weights_options(Isa::kScalar).scales;
   problem.zero_points = data.weights_options(Isa::kScalar).zero_points;
+  problem.accumulation = accumulation;
   problem.epilogue = data.epilogue();
   problem.output = result.output();
   problem.residual = data.run_arguments(result).residual;
@@ -286,25 +342,35 @@ TestMatrix ReferenceResult(const LinearData& data) {
   return result;
 }
 
-void CheckOnEveryIsa(LinearData& data) {
-  const TestMatrix expected = ReferenceResult(data);
+void CheckOnIsas(const std::vector<Isa>& isas, LinearData& data, const SeeWeights& see) {
+  const TestMatrix exact = ReferenceResult(data);
+  TestMatrix saturating;
+  if (data.c.accumulation == Accumulation::kSaturating16) {
+    saturating = ReferenceResult(data, Accumulation::kSaturating16);
+  }
   const Result<Context> context = Context::Create();
   ASSERT_TRUE(context.ok()) << context.status().message();
   data.Seal();
   Guard guard = data.c.guard;
-  for (const Isa isa : SupportedIsas()) {
+  for (const Isa isa : isas) {
     const TestMatrix result = data.MakeOutput(guard);
     guard = Opposite(guard);
-    const Status status = data.Run(*context, isa, result);
+    const Status status = data.Run(*context, isa, result, see);
     ASSERT_TRUE(status.ok()) << IsaName(isa) << ": " << status.message() << "\n  " << data.c;
-    ASSERT_TRUE(SameBits(expected, result)) << "  " << IsaName(isa) << ": " << data.c;
+    const bool saturates = data.c.accumulation != Accumulation::kExact && !cpu::Traits(isa).vnni;
+    ASSERT_TRUE(SameBits(saturates ? saturating : exact, result))
+        << "  " << IsaName(isa) << ": " << data.c;
     RecordChecked(isa);
   }
 }
 
-void CheckOnEveryIsa(const LinearCase& c) {
+void CheckOnEveryIsa(LinearData& data, const SeeWeights& see) {
+  CheckOnIsas(SupportedIsas(), data, see);
+}
+
+void CheckOnEveryIsa(const LinearCase& c, const SeeWeights& see) {
   LinearData data(c);
-  CheckOnEveryIsa(data);
+  CheckOnEveryIsa(data, see);
 }
 
 }  // namespace qforge::test

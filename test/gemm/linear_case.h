@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <ostream>
+#include <vector>
 
+#include "gemm/operand_values.h"
 #include "qforge/linear.h"
 #include "qforge/quantization.h"
 #include "support/guarded_buffer.h"
@@ -31,6 +34,10 @@ struct LinearCase {
   WeightsLayout layout = WeightsLayout::kInputsByOutputs;
   std::optional<Granularity> scales = Granularity::kPerChannel;  // nullopt: left empty
   std::optional<Granularity> zero_points;
+  WeightKind weights = WeightKind::kAny;
+  Accumulation accumulation = Accumulation::kExact;
+  int32_t activation_maximum = 255;  // of u8, promised and kept
+  bool extreme_input = false;        // see ExtremeActivation(); needs N >= 1
 
   DataType bias = DataType::kNone;
   Activation activation = Activation::kNone;
@@ -47,10 +54,20 @@ struct LinearCase {
 
 std::ostream& operator<<(std::ostream& out, const LinearCase& c);
 
+using SeeWeights = std::function<void(const PackedWeights& weights)>;
+
 // The operands of a LinearCase: integers over the full range of their types, scales for which the
 // outputs cover most of the output type. Tests may replace values before the first check.
 struct LinearData {
   explicit LinearData(const LinearCase& c);
+
+  // The weight of input k of a group for an output of all groups, and A's element for a row and an
+  // input of all groups; `T` is its type.
+  int8_t& weight(int64_t k, int64_t channel) const;
+  template <class T>
+  T& activation(int64_t row, int64_t k) const {
+    return c.transposed_input ? input.at<T>(k, row) : input.at<T>(row, k);
+  }
 
   // What the library is called with.
   PackedWeightsOptions weights_options(Isa isa) const;
@@ -62,8 +79,10 @@ struct LinearData {
   RunArguments run_arguments(const TestMatrix& output) const;
 
   Result<PackedWeights> Pack(Isa isa) const;
-  // Packs for `isa`, creates and runs the layer. kInternal if another ISA was taken.
-  Status Run(const Context& context, Isa isa, const TestMatrix& output) const;
+  // Packs for `isa`, creates and runs the layer. kInternal if another ISA was taken. `see` is shown
+  // the weights.
+  Status Run(const Context& context, Isa isa, const TestMatrix& output,
+             const SeeWeights& see = nullptr) const;
   // Makes all that the library may only read fault on a write.
   void Seal();
 
@@ -84,15 +103,25 @@ struct LinearData {
   float clamp_min = 0.0f;
   float clamp_max = 0.0f;
   Output output;
+
+ private:
+  void SetWeights(Random& random);
+  void SetInput(Random& random);
+  void SetExtremeInput(Random& random);
 };
 
-// What the reference computes. f32 activations are quantised by the reference functions first.
-TestMatrix ReferenceResult(const LinearData& data);
+// What the reference computes, with `accumulation` whatever the case says. f32 activations are
+// quantised by the reference functions first.
+TestMatrix ReferenceResult(const LinearData& data,
+                           Accumulation accumulation = Accumulation::kExact);
 
-// Runs the layer on each supported ISA on the calling thread and expects the bits of the reference.
-// Seals the operands. Stops at the first ISA that fails: its message prints the case.
-void CheckOnEveryIsa(LinearData& data);
-void CheckOnEveryIsa(const LinearCase& c);
+// Runs the layer on each supported ISA on the calling thread and expects the bits of the reference,
+// which saturates where the case asks for it and the ISA has no dot product of bytes. Seals the
+// operands. Stops at the first ISA that fails: its message prints the case.
+void CheckOnEveryIsa(LinearData& data, const SeeWeights& see = nullptr);
+void CheckOnEveryIsa(const LinearCase& c, const SeeWeights& see = nullptr);
+// The same on some ISAs.
+void CheckOnIsas(const std::vector<Isa>& isas, LinearData& data, const SeeWeights& see = nullptr);
 
 }  // namespace qforge::test
 
