@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -15,8 +16,12 @@
 #include "gemm/comparison.h"
 #include "gemm/creation.h"
 #include "gemm/limits.h"
+#include "gemm/operands.h"
 #include "gemm/problem.h"
+#include "kernels/gemm_kernel.h"
+#include "pack/panel_layout.h"
 #include "peers/peer.h"
+#include "plan/summation.h"
 #include "qforge/types.h"
 #include "support/isas.h"
 #include "support/paired_benchmark.h"
@@ -44,8 +49,8 @@ Measurement Measure(std::shared_ptr<Comparison> comparison, size_t timed_party,
   return measurement;
 }
 
-Measurement MakeProduct(const Shape& shape, Isa isa, int threads) {
-  const auto comparison = std::make_shared<Comparison>(shape, isa, threads);
+Measurement MakeProduct(const Shape& shape, const Operands& operands, Isa isa, int threads) {
+  const auto comparison = std::make_shared<Comparison>(shape, operands, isa, threads);
   const size_t linear = comparison->AddLinear(DataType::kU8);
   comparison->AddLimits();
   if (threads == 1) return Measure(comparison, linear, nullptr);
@@ -55,8 +60,8 @@ Measurement MakeProduct(const Shape& shape, Isa isa, int threads) {
   });
 }
 
-Measurement MakeS32Output(const Shape& shape, Isa isa, int threads) {
-  const auto comparison = std::make_shared<Comparison>(shape, isa, threads);
+Measurement MakeS32Output(const Shape& shape, const Operands& operands, Isa isa, int threads) {
+  const auto comparison = std::make_shared<Comparison>(shape, operands, isa, threads);
   const size_t s32 = comparison->AddLinear(DataType::kS32);
   const size_t u8 = comparison->AddLinear(DataType::kU8);
   comparison->AddLimits();
@@ -65,8 +70,8 @@ Measurement MakeS32Output(const Shape& shape, Isa isa, int threads) {
   });
 }
 
-Measurement MakePeer(Peer& peer, const Shape& shape, Isa isa) {
-  const auto comparison = std::make_shared<Comparison>(shape, isa, 1);
+Measurement MakePeer(Peer& peer, const Shape& shape, const Operands& operands, Isa isa) {
+  const auto comparison = std::make_shared<Comparison>(shape, operands, isa, 1);
   bool exact = false;
   const size_t other = comparison->AddPeer(peer, &exact);
   const size_t linear = comparison->AddLinear(DataType::kU8);
@@ -89,8 +94,9 @@ Measurement MakeLimit(const Limit& limit, const std::string& counter) {
   return measurement;
 }
 
-Measurement MakeCreation(int64_t inputs, int64_t outputs, WeightsLayout layout, Isa isa) {
-  const auto creation = std::make_shared<CreationComparison>(inputs, outputs, layout, isa);
+Measurement MakeCreation(WeightsLayout layout, const Operands& operands, Isa isa) {
+  constexpr int64_t kSize = 4096;
+  const auto creation = std::make_shared<CreationComparison>(kSize, kSize, layout, operands, isa);
   Measurement measurement;
   measurement.rounds = {creation, &creation->rounds()};
   measurement.timed_party = creation->create();
@@ -127,67 +133,96 @@ void RegisterFirstEmission(Isa isa) {
       ->Unit(benchmark::kMicrosecond);
 }
 
+// The mixes that may bound the shapes: without VNNI packing decides which of them does.
+std::vector<InstructionMix> Mixes(const std::vector<Shape>& shapes, Isa isa) {
+  std::map<std::string, InstructionMix> mixes;
+  const auto add = [&](const InstructionMix& mix) { mixes.emplace(mix.Variant(), mix); };
+  const kernels::Summation any = kernels::AnySummation(isa);
+  for (const Shape& shape : shapes) {
+    const pack::PanelLayout layout = pack::MakePanelLayout(isa, any, shape.k, shape.n, 1);
+    add(LimitingMix(Family::kInt8, layout, shape.m));
+  }
+  if (any == kernels::Summation::kWidened) {
+    for (const int depth : plan::kNarrowDepths) add({kernels::Summation::kNarrow, 1, depth});
+  }
+  std::vector<InstructionMix> result;
+  for (const auto& [variant, mix] : mixes) result.push_back(mix);
+  return result;
+}
+
 void RegisterLimits(const std::vector<Shape>& shapes, Isa isa) {
   constexpr int kThreads = 1;
-  std::set<int> rows;
   std::set<int64_t> footprints;
-  for (const Shape& shape : shapes) {
-    rows.insert(RowsPerWidening(isa, shape));
-    footprints.insert(static_cast<int64_t>(shape.weight_bytes()));
-  }
-  for (const int r : rows) {
-    const std::string variant = rows.size() == 1 ? "" : "/rows:" + std::to_string(r);
-    RegisterMeasurement("limit/issue" + IsaAndThreads(isa, kThreads) + variant, [=] {
-      return MakeLimit(IssueLimit(isa, r, MakeContext(isa, kThreads)), "GOPS");
+  for (const Shape& shape : shapes) footprints.insert(static_cast<int64_t>(shape.weight_bytes()));
+  const std::vector<InstructionMix> mixes = Mixes(shapes, isa);
+  for (const InstructionMix& mix : mixes) {
+    RegisterMeasurement("limit/issue" + IsaAndThreads(isa, kThreads) + mix.Variant(), [=] {
+      return MakeLimit(IssueLimit(isa, mix, MakeContext(isa, kThreads)), "GOPS");
     });
   }
   for (const int64_t bytes : footprints) {
-    RegisterMeasurement(
-        "limit/stream/" + std::to_string(bytes) + IsaAndThreads(isa, kThreads),
-        [=] { return MakeLimit(StreamLimit(isa, bytes, MakeContext(isa, kThreads)), "GB/s"); });
+    for (const InstructionMix& mix : mixes) {
+      if (mix.rows > 1) continue;  // each weight is used once
+      RegisterMeasurement(
+          "limit/stream/" + std::to_string(bytes) + IsaAndThreads(isa, kThreads) + mix.Variant(),
+          [=] {
+            return MakeLimit(StreamLimit(isa, mix, bytes, MakeContext(isa, kThreads)), "GB/s");
+          });
+    }
   }
 }
 
-void RegisterProducts(const std::vector<Shape>& shapes, Isa isa, bool with_peers) {
+void RegisterCreation(const Operands& operands, Isa isa) {
+  // int8 is what a layer is unless its name says otherwise.
+  const std::string family =
+      operands.family == Family::kInt8 ? "" : std::string("/family:") + operands.traits().name;
+  const std::string layer =
+      "create/4096x4096" + IsaAndThreads(isa, 1) + family + operands.Variant();
+  RegisterMeasurement(layer,
+                      [=] { return MakeCreation(WeightsLayout::kInputsByOutputs, operands, isa); });
+  RegisterMeasurement(layer + "/layout:outputs_by_inputs",
+                      [=] { return MakeCreation(WeightsLayout::kOutputsByInputs, operands, isa); });
+}
+
+void RegisterProducts(const std::vector<Shape>& shapes, const Operands& operands, Isa isa,
+                      bool with_peers) {
   // Two threads where there is work for them, and cores.
   constexpr double kOperationsForTwoThreads = 1e9;
   const bool two_cores = std::thread::hardware_concurrency() >= 2;
   for (const Shape& shape : shapes) {
-    const std::string family = "int8/" + shape.Name();
-    RegisterMeasurement(family + IsaAndThreads(isa, 1), [=] { return MakeProduct(shape, isa, 1); });
+    const auto name = [&](int threads) {
+      return std::string(operands.traits().name) + "/" + shape.Name() +
+             IsaAndThreads(isa, threads) + operands.Variant();
+    };
+    RegisterMeasurement(name(1), [=] { return MakeProduct(shape, operands, isa, 1); });
     if (with_peers) {
-      for (const std::unique_ptr<Peer>& owned : Peers()) {
-        Peer* const peer = owned.get();
-        RegisterMeasurement(family + IsaAndThreads(isa, 1) + "/peer:" + peer->name(),
-                            [=] { return MakePeer(*peer, shape, isa); });
+      for (Peer* const peer : Peers(operands.family)) {
+        RegisterMeasurement(name(1) + "/peer:" + peer->name(),
+                            [=] { return MakePeer(*peer, shape, operands, isa); });
       }
     }
-    RegisterMeasurement(family + IsaAndThreads(isa, 1) + "/output:s32",
-                        [=] { return MakeS32Output(shape, isa, 1); });
+    RegisterMeasurement(name(1) + "/output:s32",
+                        [=] { return MakeS32Output(shape, operands, isa, 1); });
     if (two_cores && shape.operations() >= kOperationsForTwoThreads) {
-      RegisterMeasurement(family + IsaAndThreads(isa, 2),
-                          [=] { return MakeProduct(shape, isa, 2); });
+      RegisterMeasurement(name(2), [=] { return MakeProduct(shape, operands, isa, 2); });
     }
   }
 }
 
 }  // namespace
 
-void RegisterBenchmarks(const std::vector<Shape>& shapes, const std::vector<Isa>& isas) {
+void RegisterBenchmarks(const std::vector<Shape>& shapes, const std::vector<Isa>& isas,
+                        const OperandsChoice& choice) {
   // First, while nothing has been emitted.
   for (const Isa isa : isas) {
     if (isa != Isa::kScalar) RegisterFirstEmission(isa);
   }
   for (const Isa isa : isas) {
-    const std::string layer = "create/4096x4096";
-    RegisterMeasurement(layer + IsaAndThreads(isa, 1), [=] {
-      return MakeCreation(4096, 4096, WeightsLayout::kInputsByOutputs, isa);
-    });
-    RegisterMeasurement(layer + IsaAndThreads(isa, 1) + "/layout:outputs_by_inputs", [=] {
-      return MakeCreation(4096, 4096, WeightsLayout::kOutputsByInputs, isa);
-    });
     if (isa != Isa::kScalar) RegisterLimits(shapes, isa);
-    RegisterProducts(shapes, isa, isa != Isa::kScalar && isa == isas.front());
+    for (const Operands& operands : choice.On(isa)) {
+      RegisterCreation(operands, isa);
+      RegisterProducts(shapes, operands, isa, isa != Isa::kScalar && isa == isas.front());
+    }
   }
 }
 

@@ -4,15 +4,17 @@
 
 #include <vector>
 
+#include "gemm/operands.h"
 #include "gemm/shapes.h"
 #include "qforge/isa.h"
 
 namespace qforge::bench {
 
-// Names: int8/MxNxK/isa:NAME/threads:N[/variant], limit/..., create/..., emit/...; bench/README.md
-// says what they measure. Peers are registered for the first ISA alone: a library can be kept to
-// one instruction set per process. Emits and measures nothing yet.
-void RegisterBenchmarks(const std::vector<Shape>& shapes, const std::vector<Isa>& isas);
+// Names: FAMILY/MxNxK/isa:NAME/threads:N[/variant], limit/..., create/..., emit/...;
+// bench/README.md says what they measure. Peers are registered for the first ISA alone: a library
+// can be kept to one instruction set per process. Emits and measures nothing yet.
+void RegisterBenchmarks(const std::vector<Shape>& shapes, const std::vector<Isa>& isas,
+                        const OperandsChoice& choice);
 
 }  // namespace qforge::bench
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "pack/packed_matrix.h"
 #include "support/isas.h"
 
 namespace qforge::bench {
@@ -21,11 +22,14 @@ double EstimatedRate(const Limit& limit) {
 
 }  // namespace
 
-Comparison::Comparison(const Shape& shape, Isa isa, int threads)
-    : isa_(isa), threads_(threads), problem_(std::make_shared<const Problem>(shape)) {}
+Comparison::Comparison(const Shape& shape, const Operands& operands, Isa isa, int threads)
+    : isa_(isa),
+      threads_(threads),
+      problem_(std::make_shared<const Problem>(shape, operands)),
+      weights_(PackWeights(*problem_, isa)) {}
 
 size_t Comparison::AddLinear(DataType output, int threads) {
-  return rounds_.Add(LinearWork(problem_, isa_, MakeContext(isa_, threads), output));
+  return rounds_.Add(LinearWork(problem_, weights_, MakeContext(isa_, threads), output));
 }
 
 size_t Comparison::AddPeer(Peer& peer, bool* exact) {
@@ -37,8 +41,11 @@ size_t Comparison::AddPeer(Peer& peer, bool* exact) {
 void Comparison::AddLimits() {
   if (isa_ == Isa::kScalar) return;
   const Context context = MakeContext(isa_, threads_);
-  const Limit issue = IssueLimit(isa_, RowsPerWidening(isa_, shape()), context);
-  const Limit stream = StreamLimit(isa_, static_cast<int64_t>(shape().weight_bytes()), context);
+  const InstructionMix mix =
+      LimitingMix(problem_->operands.family, weights_.matrix().layout, shape().m);
+  const Limit issue = IssueLimit(isa_, mix, context);
+  const Limit stream =
+      StreamLimit(isa_, mix, static_cast<int64_t>(shape().weight_bytes()), context);
   const double issue_seconds = shape().operations() / EstimatedRate(issue);
   const double stream_seconds = shape().weight_bytes() / EstimatedRate(stream);
   if (issue_seconds >= kFarBelow * stream_seconds) {

@@ -8,11 +8,13 @@
 #include <string>
 
 #include "gemm/limits.h"
+#include "gemm/operands.h"
 #include "gemm/problem.h"
 #include "gemm/shapes.h"
 #include "peers/peer.h"
 #include "qforge/context.h"
 #include "qforge/isa.h"
+#include "qforge/packed_weights.h"
 #include "qforge/types.h"
 #include "support/paired_rounds.h"
 
@@ -23,7 +25,7 @@ namespace qforge::bench {
 class Comparison {
  public:
   // Parties run with `threads` threads unless they are given another number.
-  Comparison(const Shape& shape, Isa isa, int threads);
+  Comparison(const Shape& shape, const Operands& operands, Isa isa, int threads);
 
   size_t AddLinear(DataType output) { return AddLinear(output, threads_); }
   size_t AddLinear(DataType output, int threads);
@@ -35,6 +37,7 @@ class Comparison {
   PairedRounds& rounds() { return rounds_; }
   const PairedRounds& rounds() const { return rounds_; }
   const Shape& shape() const { return problem_->shape; }
+  const PackedWeights& weights() const { return weights_; }
 
   bool has_limits() const { return issue_.has_value() || stream_.has_value(); }
   // T_bound / T of each round, with
@@ -48,6 +51,7 @@ class Comparison {
   std::optional<double> StreamGigabytesPerSecond() const;
   // What bounds the product: "issue", "stream", or "" without limits.
   std::string Bound() const;
+  std::string issue_description() const { return issue_ ? issue_->limit.description : ""; }
   std::string stream_description() const { return stream_ ? stream_->limit.description : ""; }
 
  private:
@@ -63,6 +67,7 @@ class Comparison {
   Isa isa_;
   int threads_;
   std::shared_ptr<const Problem> problem_;
+  PackedWeights weights_;
   PairedRounds rounds_;
   std::optional<LimitParty> issue_;
   std::optional<LimitParty> stream_;

@@ -70,14 +70,12 @@ FirstEmission MakeLayerHere(Isa isa) {
 }  // namespace
 
 CreationComparison::CreationComparison(int64_t inputs, int64_t outputs, WeightsLayout layout,
-                                       Isa isa)
+                                       const Operands& operands, Isa isa)
     : weight_bytes_(static_cast<double>(inputs) * static_cast<double>(outputs)) {
   const size_t bytes = static_cast<size_t>(inputs * outputs);
-  const auto source = std::make_shared<base::AlignedBuffer>(Allocate(bytes));
   std::mt19937_64 random(1);
-  for (size_t i = 0; i < bytes; ++i)
-    source->As<uint8_t>()[i] = static_cast<uint8_t>(random() >> 56);
-
+  const auto source = std::make_shared<base::AlignedBuffer>(
+      RandomWeights(operands, static_cast<int64_t>(bytes), random));
   const Context context = MakeContext(isa, 1);
   const std::vector<float> scales(static_cast<size_t>(outputs), 0.01f);
   const bool transposed = layout == WeightsLayout::kOutputsByInputs;
@@ -87,6 +85,7 @@ CreationComparison::CreationComparison(int64_t inputs, int64_t outputs, WeightsL
     PackedWeightsOptions options;
     options.layout = layout;
     options.scales = scales;
+    options.activation_maximum = operands.traits().activation_maximum;
     options.max_isa = isa;
     for (int64_t i = 0; i < repetitions; ++i) {
       const PackedWeights weights = ValueOrThrow(PackedWeights::Create(view, options));

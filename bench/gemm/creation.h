@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "gemm/operands.h"
 #include "qforge/isa.h"
 #include "qforge/packed_weights.h"
 #include "support/paired_rounds.h"
@@ -16,7 +17,8 @@ namespace qforge::bench {
 // once. Throws std::runtime_error where the layer cannot be made.
 class CreationComparison {
  public:
-  CreationComparison(int64_t inputs, int64_t outputs, WeightsLayout layout, Isa isa);
+  CreationComparison(int64_t inputs, int64_t outputs, WeightsLayout layout,
+                     const Operands& operands, Isa isa);
 
   PairedRounds& rounds() { return rounds_; }
   size_t create() const { return create_; }

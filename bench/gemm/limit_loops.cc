@@ -14,6 +14,7 @@ namespace {
 using jit::Emitter;
 using jit::Register;
 using jit::Vec;
+using kernels::Summation;
 using Gpr = qforge_xbyak::Operand;
 
 constexpr int kLineBytes = 64;
@@ -34,55 +35,103 @@ Vec TakeOperand(Emitter& e, uint32_t seed) {
   return v;
 }
 
+// Products and their sums, as an instruction mix has them. A number of chains take turns, and
+// everything but their accumulators is shared or renamed.
+class Products {
+ public:
+  Products(Emitter& e, const InstructionMix& mix, int chains)
+      : e_(e), mix_(mix), a_(TakeOperand(e, 1)) {
+    if (mix.summation == Summation::kWidened) widened_ = e.vectors().Take();
+    if (mix.summation != Summation::kDot) product_ = e.vectors().Take();
+    if (mix.summation == Summation::kNarrow) {
+      ones_ = e.vectors().Take();
+      e.Load(ones_, e.Constant32(0x00010001));
+      sums_ = e.vectors().Take(chains);
+    }
+    accumulators_ = e.vectors().Take(chains);
+    for (Vec v : accumulators_) e.Zero(v);
+  }
+
+  // Product number `index`, by a vector of weights.
+  void Multiply(int index, const qforge_xbyak::Operand& weights) {
+    const int chains = static_cast<int>(accumulators_.size());
+    const size_t chain = static_cast<size_t>(index % chains);
+    switch (mix_.summation) {
+      case Summation::kDot:
+        return e_.DotU8S8(accumulators_[chain], a_, weights);
+      case Summation::kWidened:
+        if (index % mix_.rows == 0) e_.vpmovsxbw(e_.Full(widened_), weights);
+        return e_.DotS16(accumulators_[chain], a_, e_.Full(widened_), product_);
+      default:
+        return MultiplyNarrow(chain, index / chains % mix_.depth, weights);
+    }
+  }
+
+ private:
+  void MultiplyNarrow(size_t chain, int group, const qforge_xbyak::Operand& weights) {
+    const Vec sum = sums_[chain];
+    if (group == 0) {
+      e_.PairSumsU8S8(sum, a_, weights);
+    } else {
+      e_.PairSumsU8S8(product_, a_, weights);
+      e_.Add16(sum, sum, e_.Full(product_));
+    }
+    if (group + 1 < mix_.depth) return;
+    e_.PairSumsS16(sum, sum, e_.Full(ones_));
+    e_.Add32(accumulators_[chain], accumulators_[chain], e_.Full(sum));
+  }
+
+  Emitter& e_;
+  const InstructionMix mix_;
+  const Vec a_;
+  Vec widened_;            // kWidened
+  Vec product_;            // all but kDot
+  Vec ones_;               // kNarrow
+  std::vector<Vec> sums_;  // kNarrow: of 16 bits
+  std::vector<Vec> accumulators_;
+};
+
 // More than the 10 that cover a latency of 5 cycles at two dot products a cycle.
-int Chains(const cpu::IsaTraits& traits) { return traits.vector_registers == 32 ? 24 : 12; }
-
-std::vector<Vec> TakeAccumulators(Emitter& e, int count) {
-  const std::vector<Vec> accumulators = e.vectors().Take(count);
-  for (Vec v : accumulators) e.Zero(v);
-  return accumulators;
+int IssueChains(const cpu::IsaTraits& traits, const InstructionMix& mix) {
+  const int chains = traits.vector_registers == 32 ? 24 : 12;
+  return mix.summation == Summation::kNarrow ? chains / 2 : chains;
 }
 
-// Whole rounds over the accumulators, and whole groups of `rows` where weights are widened.
-int DotsPerTurn(const cpu::IsaTraits& traits, int rows) {
-  constexpr int kDots = 96;
-  return traits.vnni ? kDots : (kDots + rows - 1) / rows * rows;
+// Whole rounds over the accumulators, whole steps of each, and whole groups of `rows` where weights
+// are widened.
+int ProductsPerTurn(const InstructionMix& mix) {
+  constexpr int kProducts = 96;
+  return (kProducts + mix.rows - 1) / mix.rows * mix.rows;
 }
 
-void EmitIssueLoop(Emitter& e, int rows) {
-  const bool vnni = e.traits().vnni;
+void EmitIssueLoop(Emitter& e, const InstructionMix& mix) {
   const Register turns(Gpr::RDI);
 
   e.EnterFrame({});
-  const Vec a = TakeOperand(e, 1);
   const Vec b = TakeOperand(e, 2);
-  const Vec weights = vnni ? b : e.vectors().Take();
-  const Vec product = vnni ? Vec() : e.vectors().Take();
-  const std::vector<Vec> accumulators = TakeAccumulators(e, Chains(e.traits()));
-
+  Products products(e, mix, IssueChains(e.traits(), mix));
   jit::Label turn;
   e.align(64);
   e.L(turn);
-  for (int dot = 0; dot < DotsPerTurn(e.traits(), rows); ++dot) {
-    const Vec accumulator = accumulators[static_cast<size_t>(dot) % accumulators.size()];
-    if (vnni) {
-      e.DotU8S8(accumulator, a, e.Full(weights));
-    } else {
-      if (dot % rows == 0) e.vpmovsxbw(e.Full(weights), e.Half(b));
-      e.DotS16(accumulator, a, e.Full(weights), product);
-    }
+  for (int i = 0; i < ProductsPerTurn(mix); ++i) {
+    products.Multiply(i, mix.summation == Summation::kWidened ? e.Half(b) : e.Full(b));
   }
   e.dec(turns);
   e.jnz(turn, Emitter::T_NEAR);
   e.LeaveFrame();
 }
 
+// A turn of a stream loop has 16 vectors of weights, or twice as many: whole steps of each chain.
+int StreamChains(const InstructionMix& mix) {
+  return mix.summation == Summation::kNarrow ? std::min(4, 16 / mix.depth) : 12;
+}
+
 // Lines of each part that a turn reads.
 int LinesPerTurn(const StreamPattern& pattern) { return std::max(2, 16 / pattern.streams); }
 
-void EmitStreamLoop(Emitter& e, const StreamPattern& pattern) {
-  const bool vnni = e.traits().vnni;
-  const int load_bytes = vnni ? e.vector_bytes() : e.vector_bytes() / 2;
+void EmitStreamLoop(Emitter& e, const InstructionMix& mix, const StreamPattern& pattern) {
+  const int load_bytes =
+      mix.summation == Summation::kWidened ? e.vector_bytes() / 2 : e.vector_bytes();
   const Register block(Gpr::RDI), part_bytes(Gpr::RSI), turns(Gpr::RDX), passes(Gpr::RCX);
   const Register counter(Gpr::RAX);
   const std::vector<Register> all_parts = {
@@ -91,11 +140,7 @@ void EmitStreamLoop(Emitter& e, const StreamPattern& pattern) {
   const std::vector<Register> parts(all_parts.begin(), all_parts.begin() + pattern.streams);
 
   e.EnterFrame(parts);
-  const Vec a = TakeOperand(e, 1);
-  const Vec widened = vnni ? Vec() : e.vectors().Take();
-  const Vec product = vnni ? Vec() : e.vectors().Take();
-  const std::vector<Vec> accumulators = TakeAccumulators(e, 12);
-
+  Products products(e, mix, StreamChains(mix));
   jit::Label pass, turn;
   e.L(pass);
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -104,20 +149,13 @@ void EmitStreamLoop(Emitter& e, const StreamPattern& pattern) {
   e.mov(counter, turns);
   e.align(64);
   e.L(turn);
-  int dot = 0;
+  int product = 0;
   for (int line = 0; line < LinesPerTurn(pattern); ++line) {
     for (const Register& part : parts) {
       const int offset = line * kLineBytes;
       if (pattern.prefetch > 0) e.prefetcht0(e.ptr[part + offset + pattern.prefetch]);
-      for (int byte = 0; byte < kLineBytes; byte += load_bytes, ++dot) {
-        const Vec accumulator = accumulators[static_cast<size_t>(dot) % accumulators.size()];
-        const jit::Address weights = e.ptr[part + offset + byte];
-        if (vnni) {
-          e.DotU8S8(accumulator, a, weights);
-        } else {
-          e.LoadWidenS8(widened, weights);
-          e.DotS16(accumulator, a, e.Full(widened), product);
-        }
+      for (int byte = 0; byte < kLineBytes; byte += load_bytes) {
+        products.Multiply(product++, e.ptr[part + offset + byte]);
       }
     }
   }
@@ -129,27 +167,58 @@ void EmitStreamLoop(Emitter& e, const StreamPattern& pattern) {
   e.LeaveFrame();
 }
 
-}  // namespace
-
-Result<IssueLoop> MakeIssueLoop(Isa isa, int rows) noexcept {
-  std::string name = std::string("limit_issue_") + IsaName(isa);
-  if (!cpu::Traits(isa).vnni) name += "_rows" + std::to_string(rows);
-  const Result<const jit::Kernel*> kernel = jit::FindOrEmit(
-      name, [&] { return jit::Emit(isa, name, [&](Emitter& e) { EmitIssueLoop(e, rows); }); });
-  if (!kernel.ok()) return kernel.status();
-  const cpu::IsaTraits& traits = cpu::Traits(isa);
-  // A lane of 4 bytes holds 4 products, or 2 where the weights have been widened.
-  const int products_per_dot = traits.vector_bytes / 4 * (traits.vnni ? 4 : 2);
-  return IssueLoop{(*kernel)->As<void(int64_t)>(),
-                   int64_t{2} * products_per_dot * DotsPerTurn(traits, rows)};
+std::string KernelName(const std::string& purpose, Isa isa, const InstructionMix& mix) {
+  std::string name = purpose + IsaName(isa);
+  if (mix.summation == Summation::kWidened) name += "_rows" + std::to_string(mix.rows);
+  if (mix.summation == Summation::kNarrow) name += "_depth" + std::to_string(mix.depth);
+  return name;
 }
 
-Result<StreamLoop> MakeStreamLoop(Isa isa, const StreamPattern& pattern) noexcept {
-  const std::string name = std::string("limit_stream_") + IsaName(isa) + "_streams" +
+}  // namespace
+
+std::string InstructionMix::Variant() const {
+  switch (summation) {
+    case Summation::kWidened:
+      return "/rows:" + std::to_string(rows);
+    case Summation::kNarrow:
+      return "/depth:" + std::to_string(depth);
+    default:
+      return "";
+  }
+}
+
+std::string InstructionMix::Description() const {
+  switch (summation) {
+    case Summation::kWidened:
+      return "vpmaddwd and vpaddd, one vpmovsxbw for " + std::to_string(rows);
+    case Summation::kNarrow:
+      if (depth == 1) return "vpmaddubsw, vpmaddwd and vpaddd";
+      return std::to_string(depth) + " vpmaddubsw, " + std::to_string(depth - 1) +
+             " vpaddw, vpmaddwd and vpaddd";
+    default:
+      return "vpdpbusd";
+  }
+}
+
+Result<IssueLoop> MakeIssueLoop(Isa isa, const InstructionMix& mix) noexcept {
+  const std::string name = KernelName("limit_issue_", isa, mix);
+  const Result<const jit::Kernel*> kernel = jit::FindOrEmit(
+      name, [&] { return jit::Emit(isa, name, [&](Emitter& e) { EmitIssueLoop(e, mix); }); });
+  if (!kernel.ok()) return kernel.status();
+  // The bytes of a vector of weights, or as many as are widened to fill one.
+  const int vector_bytes = cpu::Traits(isa).vector_bytes;
+  const int multiplied = mix.summation == Summation::kWidened ? vector_bytes / 2 : vector_bytes;
+  return IssueLoop{(*kernel)->As<void(int64_t)>(), int64_t{2} * multiplied * ProductsPerTurn(mix)};
+}
+
+Result<StreamLoop> MakeStreamLoop(Isa isa, const InstructionMix& mix,
+                                  const StreamPattern& pattern) noexcept {
+  const std::string name = KernelName("limit_stream_", isa, mix) + "_streams" +
                            std::to_string(pattern.streams) + "_prefetch" +
                            std::to_string(pattern.prefetch);
-  const Result<const jit::Kernel*> kernel = jit::FindOrEmit(
-      name, [&] { return jit::Emit(isa, name, [&](Emitter& e) { EmitStreamLoop(e, pattern); }); });
+  const Result<const jit::Kernel*> kernel = jit::FindOrEmit(name, [&] {
+    return jit::Emit(isa, name, [&](Emitter& e) { EmitStreamLoop(e, mix, pattern); });
+  });
   if (!kernel.ok()) return kernel.status();
   return StreamLoop{(*kernel)->As<void(const void*, int64_t, int64_t, int64_t)>(),
                     int64_t{LinesPerTurn(pattern)} * kLineBytes};

@@ -5,16 +5,14 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/arithmetic.h"
-#include "cpu/isa_table.h"
-#include "gemm/limit_loops.h"
 #include "kernels/gemm_kernel.h"
-#include "pack/panel_layout.h"
 #include "plan/row_tiles.h"
 #include "support/value_or_throw.h"
 
@@ -66,9 +64,12 @@ class Block {
 
 using Blocks = std::vector<std::shared_ptr<Block>>;  // one per thread
 
-Limit MakeStreamLimit(Isa isa, const StreamPattern& pattern, Block::Pages pages,
-                      const Blocks& blocks, int64_t block_bytes, const Context& context) {
-  const StreamLoop loop = ValueOrThrow(MakeStreamLoop(isa, pattern));
+Limit MakeStreamLimit(Isa isa, const InstructionMix& mix, const StreamPattern& pattern,
+                      Block::Pages pages, const Blocks& blocks, int64_t block_bytes,
+                      const Context& context) {
+  InstructionMix used_once = mix;
+  used_once.rows = 1;
+  const StreamLoop loop = ValueOrThrow(MakeStreamLoop(isa, used_once, pattern));
   const int64_t part_bytes = base::AlignDown(block_bytes / pattern.streams, int64_t{64});
   const int64_t turns = part_bytes / loop.bytes_per_turn;
   Limit limit;
@@ -87,7 +88,7 @@ Limit MakeStreamLimit(Isa isa, const StreamPattern& pattern, Block::Pages pages,
   return limit;
 }
 
-Limit FindStreamLimit(Isa isa, int64_t bytes, const Context& context) {
+Limit FindStreamLimit(Isa isa, const InstructionMix& mix, int64_t bytes, const Context& context) {
   // Below this the first-level cache holds all of it, and turns of a loop begin to show.
   constexpr int64_t kLeastBytes = 16 << 10;
   constexpr int kTrialRounds = 5;
@@ -104,7 +105,7 @@ Limit FindStreamLimit(Isa isa, int64_t bytes, const Context& context) {
     for (const int streams : {1, 2, 4, 8}) {
       for (const int prefetch : {0, 256, 1024, 2048, 4096}) {
         candidates.push_back(
-            MakeStreamLimit(isa, {streams, prefetch}, pages, blocks, block_bytes, context));
+            MakeStreamLimit(isa, mix, {streams, prefetch}, pages, blocks, block_bytes, context));
         trial.Add(candidates.back().work);
       }
     }
@@ -125,36 +126,39 @@ Limit FindStreamLimit(Isa isa, int64_t bytes, const Context& context) {
 
 }  // namespace
 
-int RowsPerWidening(Isa isa, const Shape& shape) {
-  if (cpu::Traits(isa).vnni) return 1;
-  const pack::PanelLayout layout =
-      pack::MakePanelLayout(isa, kernels::AnySummation(isa), shape.k, shape.n, 1);
-  const plan::RowTiles tiles =
-      plan::SplitRows(shape.m, kernels::MaxRows(isa, layout.summation, layout.vectors));
-  return tiles.height + (tiles.taller > 0 ? 1 : 0);
+InstructionMix LimitingMix(Family family, const pack::PanelLayout& layout, int64_t rows) {
+  InstructionMix mix;
+  mix.summation = layout.summation;
+  if (layout.summation == kernels::Summation::kNarrow && family == Family::kInt8Acc16) {
+    mix.depth = layout.depth;
+  }
+  if (layout.summation == kernels::Summation::kWidened) {
+    const plan::RowTiles tiles =
+        plan::SplitRows(rows, kernels::MaxRows(layout.isa, layout.summation, layout.vectors));
+    mix.rows = tiles.height + (tiles.taller > 0 ? 1 : 0);
+  }
+  return mix;
 }
 
-Limit IssueLimit(Isa isa, int rows_per_widening, const Context& context) {
+Limit IssueLimit(Isa isa, const InstructionMix& mix, const Context& context) {
   // Turns per repetition: a repetition should not be much shorter than a call is.
   constexpr int64_t kTurns = 64;
-  const IssueLoop loop = ValueOrThrow(MakeIssueLoop(isa, rows_per_widening));
+  const IssueLoop loop = ValueOrThrow(MakeIssueLoop(isa, mix));
   Limit limit;
   limit.amount = static_cast<double>(kTurns * loop.operations_per_turn) * context.thread_count();
   limit.work = [=](int64_t repetitions) {
     OnAllThreads(context, [&](int64_t) { loop.run(kTurns * repetitions); });
   };
-  limit.description = cpu::Traits(isa).vnni ? "vpdpbusd"
-                                            : "vpmaddwd and vpaddd, one vpmovsxbw for " +
-                                                  std::to_string(rows_per_widening);
+  limit.description = mix.Description();
   return limit;
 }
 
-Limit StreamLimit(Isa isa, int64_t bytes, const Context& context) {
-  static std::map<std::tuple<Isa, int64_t, int>, Limit> known;
-  const auto key = std::make_tuple(isa, bytes, context.thread_count());
+Limit StreamLimit(Isa isa, const InstructionMix& mix, int64_t bytes, const Context& context) {
+  static std::map<std::tuple<Isa, std::string, int64_t, int>, Limit> known;
+  const auto key = std::make_tuple(isa, mix.Variant(), bytes, context.thread_count());
   const auto found = known.find(key);
   if (found != known.end()) return found->second;
-  return known.emplace(key, FindStreamLimit(isa, bytes, context)).first->second;
+  return known.emplace(key, FindStreamLimit(isa, mix, bytes, context)).first->second;
 }
 
 }  // namespace qforge::bench

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <string>
 
-#include "gemm/shapes.h"
+#include "gemm/limit_loops.h"
+#include "gemm/operands.h"
+#include "pack/panel_layout.h"
 #include "qforge/context.h"
 #include "qforge/isa.h"
 #include "support/paired_rounds.h"
@@ -20,20 +22,22 @@ struct Limit {
   std::string description;
 };
 
-// The rows of A that share each widening of weights in the exact kernel without VNNI, which are
-// those of the tallest tiles that the product is cut into; 1 with VNNI, which widens nothing.
-int RowsPerWidening(Isa isa, const Shape& shape);
+// What bounds a product of `rows` rows with weights of that layout. Where they are widened, that is
+// the mix with the rows of the tallest tile. Where they are summed in 16 bits it is, for int8, the
+// plain use of vpmaddubsw, one group of k in a step, however deep the steps are that packing found;
+// for int8_acc16 it is the steps as they are.
+InstructionMix LimitingMix(Family family, const pack::PanelLayout& layout, int64_t rows);
 
-// The issue limit of the dot product with VNNI, and without it of the instruction mix of the exact
-// kernel. Throws std::runtime_error where the loop cannot be emitted; the scalar ISA has no limit.
-Limit IssueLimit(Isa isa, int rows_per_widening, const Context& context);
+// The issue limit of the mix. Throws std::runtime_error where the loop cannot be emitted; the
+// scalar ISA has no limit.
+Limit IssueLimit(Isa isa, const InstructionMix& mix, const Context& context);
 
 // The rate at which `bytes` of weights are read again and again, each byte for one product, by the
 // fastest of several access patterns: one, two, four or eight parallel streams, left to the
 // hardware prefetchers or prefetched at several distances, in small or in huge pages. The patterns
-// are tried once per ISA, size and number of threads, with each thread reading its share. Throws as
-// above.
-Limit StreamLimit(Isa isa, int64_t bytes, const Context& context);
+// are tried once per ISA, mix, size and number of threads, with each thread reading its share.
+// Throws as above.
+Limit StreamLimit(Isa isa, const InstructionMix& mix, int64_t bytes, const Context& context);
 
 }  // namespace qforge::bench
 

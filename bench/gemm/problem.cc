@@ -9,29 +9,50 @@
 #include <utility>
 
 #include "qforge/linear.h"
-#include "qforge/packed_weights.h"
 #include "ref/reference.h"
 #include "support/value_or_throw.h"
 
 namespace qforge::bench {
 namespace {
 
-base::AlignedBuffer RandomBytes(int64_t count, std::mt19937_64& random) {
+template <class Draw>
+base::AlignedBuffer RandomBytes(int64_t count, const Draw& draw) {
   base::AlignedBuffer buffer =
       ValueOrThrow(base::AlignedBuffer::Allocate(static_cast<size_t>(count)));
   uint8_t* bytes = buffer.As<uint8_t>();
-  for (int64_t i = 0; i < count; ++i) bytes[i] = static_cast<uint8_t>(random() >> 56);
+  for (int64_t i = 0; i < count; ++i) bytes[i] = static_cast<uint8_t>(draw());
   return buffer;
+}
+
+base::AlignedBuffer UniformBytes(int64_t count, int least, int greatest, std::mt19937_64& random) {
+  const uint64_t values = static_cast<uint64_t>(greatest - least + 1);
+  return RandomBytes(count,
+                     [&] { return least + static_cast<int>(((random() >> 32) * values) >> 32); });
 }
 
 }  // namespace
 
-Problem::Problem(const Shape& shape_in) : shape(shape_in) {
+base::AlignedBuffer RandomWeights(const Operands& operands, int64_t count,
+                                  std::mt19937_64& random) {
+  const int maximum = operands.traits().weight_maximum;
+  if (operands.weights == WeightDistribution::kUniform) {
+    return UniformBytes(count, operands.traits().weight_minimum, maximum, random);
+  }
+  std::normal_distribution<double> normal(0.0, operands.WeightDeviation());
+  return RandomBytes(count, [&] {
+    return std::clamp(static_cast<int>(std::lround(normal(random))), -maximum, maximum);
+  });
+}
+
+Problem::Problem(const Shape& shape_in, const Operands& operands_in)
+    : shape(shape_in), operands(operands_in) {
   std::mt19937_64 random(1);
-  input = RandomBytes(shape.m * shape.k, random);
-  weights = RandomBytes(shape.k * shape.n, random);
-  // The standard deviation of u8 about the zero-point and of s8 is about 75 each.
-  const double accumulator = 75.0 * 75.0 * std::sqrt(static_cast<double>(shape.k));
+  const int activations = operands.traits().activation_maximum + 1;
+  input = UniformBytes(shape.m * shape.k, 0, activations - 1, random);
+  weights = RandomWeights(operands, shape.k * shape.n, random);
+  input_zero_point = activations * 4 / 9;
+  const double accumulator = activations / std::sqrt(12.0) * operands.WeightDeviation() *
+                             std::sqrt(static_cast<double>(shape.k));
   const double typical = 60.0 * output_scale / input_scale / accumulator;
   for (int64_t j = 0; j < shape.n; ++j) {
     const double unit = static_cast<double>(random() >> 11) * 0x1p-53;
@@ -80,19 +101,24 @@ Deviation CompareWithReference(const Problem& problem, const uint8_t* output) {
   return {fraction(by_one), fraction(by_more)};
 }
 
-Work LinearWork(std::shared_ptr<const Problem> problem, Isa isa, const Context& context,
-                DataType output) {
-  const Shape& shape = problem->shape;
+PackedWeights PackWeights(const Problem& problem, Isa isa) {
   PackedWeightsOptions options;
-  options.scales = problem->weight_scales;
+  options.scales = problem.weight_scales;
+  options.activation_maximum = problem.operands.traits().activation_maximum;
   options.max_isa = isa;
-  const PackedWeights weights = ValueOrThrow(PackedWeights::Create(
-      MatrixView<const int8_t>(problem->weights.As<int8_t>(), shape.k, shape.n), options));
+  PackedWeights weights = ValueOrThrow(PackedWeights::Create(
+      MatrixView<const int8_t>(problem.weights.As<int8_t>(), problem.shape.k, problem.shape.n),
+      options));
   if (weights.isa() != isa) {
     throw std::runtime_error(std::string("asked for ") + IsaName(isa) + ", got " +
                              IsaName(weights.isa()) + "; is QFORGE_MAX_ISA set?");
   }
+  return weights;
+}
 
+Work LinearWork(std::shared_ptr<const Problem> problem, const PackedWeights& weights,
+                const Context& context, DataType output) {
+  const Shape& shape = problem->shape;
   Epilogue epilogue;
   epilogue.bias = problem->bias;
   if (output == DataType::kU8) {
@@ -122,7 +148,7 @@ Work LinearWork(std::shared_ptr<const Problem> problem, Isa isa, const Context& 
     work(1);
     const Deviation deviation = CompareWithReference(*problem, result->As<uint8_t>());
     if (deviation.by_one + deviation.by_more > 0) {
-      throw std::runtime_error("the result of " + shape.Name() + " on " + IsaName(isa) +
+      throw std::runtime_error("the result of " + shape.Name() + " on " + IsaName(weights.isa()) +
                                " differs from the reference");
     }
   }

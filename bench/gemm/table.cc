@@ -7,12 +7,16 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "cpu/host.h"
 #include "cpu/isa_table.h"
 #include "gemm/comparison.h"
 #include "gemm/creation.h"
+#include "gemm/operands.h"
 #include "jit/kernel_cache.h"
+#include "pack/packed_matrix.h"
 #include "peers/peer.h"
 #include "qforge/types.h"
 #include "support/paired_rounds.h"
@@ -37,6 +41,9 @@ struct Row {
   std::optional<Spread> of_limit;
   double target = 0;
   std::string bound;
+  std::string packed;     // PackedWeights::Describe()
+  int narrow_inputs = 0;  // k that are summed in 16 bits
+  std::string issue_mix;
   std::optional<double> issue_gops;
   std::optional<double> stream_gb_per_s;
   std::string stream_pattern;
@@ -52,36 +59,39 @@ struct Row {
   }
 };
 
-// Without VNNI the exact kernel is asked for 90 % of its own instruction mix.
-double TargetOn(Isa isa, const Shape& shape) {
-  constexpr double kWithoutVnni = 0.90;
-  return cpu::Traits(isa).vnni ? shape.target : std::min(shape.target, kWithoutVnni);
+// Those of shapes are for int8 with VNNI.
+double TargetOn(Isa isa, Family family, const Shape& shape) {
+  if (cpu::Traits(isa).vnni) return family == Family::kInt8 ? shape.target : 0;
+  return shape.m >= 6 && shape.n >= 256 && shape.k >= 256 ? Traits(family).narrow_target : 0;
 }
 
-Row MeasureRow(const Shape& shape, Isa isa, bool with_peers, int rounds) {
-  Comparison comparison(shape, isa, 1);
+// Without peers where `peers` is empty.
+Row MeasureRow(const Shape& shape, const Operands& operands, Isa isa,
+               const std::vector<Peer*>& peers, int rounds) {
+  Comparison comparison(shape, operands, isa, 1);
   const size_t u8 = comparison.AddLinear(DataType::kU8);
   const size_t s32 = comparison.AddLinear(DataType::kS32);
   Row row;
   std::vector<size_t> peer_parties;
-  if (with_peers) {
-    for (const std::unique_ptr<Peer>& peer : Peers()) {
-      PeerResult& result = row.peers.emplace_back();
-      result.name = peer->name();
-      size_t party = 0;
-      try {
-        party = comparison.AddPeer(*peer, &result.exact);
-      } catch (const std::exception& error) {
-        result.error = error.what();
-      }
-      peer_parties.push_back(party);
+  for (Peer* const peer : peers) {
+    PeerResult& result = row.peers.emplace_back();
+    result.name = peer->name();
+    size_t party = 0;
+    try {
+      party = comparison.AddPeer(*peer, &result.exact);
+    } catch (const std::exception& error) {
+      result.error = error.what();
     }
+    peer_parties.push_back(party);
   }
   comparison.AddLimits();
   comparison.rounds().Run(rounds);
 
   row.shape = shape;
   row.disturbed = comparison.rounds().Disturbed();
+  row.packed = comparison.weights().Describe();
+  const pack::PanelLayout& layout = comparison.weights().matrix().layout;
+  row.narrow_inputs = layout.depth * layout.group_size;
   row.gops = comparison.Gops(u8);
   row.u8_over_s32 = comparison.rounds().Ratio(u8, s32);
   for (size_t i = 0; i < row.peers.size(); ++i) {
@@ -91,24 +101,23 @@ Row MeasureRow(const Shape& shape, Isa isa, bool with_peers, int rounds) {
   }
   if (comparison.has_limits()) {
     row.of_limit = comparison.OfLimit(u8);
-    row.target = TargetOn(isa, shape);
+    row.target = TargetOn(isa, operands.family, shape);
     row.bound = comparison.Bound();
     row.issue_gops = comparison.IssueGops();
+    row.issue_mix = comparison.issue_description();
     row.stream_gb_per_s = comparison.StreamGigabytesPerSecond();
     row.stream_pattern = comparison.stream_description();
   }
   return row;
 }
 
-void PrintHeader(bool with_peers) {
+void PrintHeader(const std::vector<Peer*>& peers) {
   std::printf("\n%7s %5s %5s %8s  %-24s %-7s %-7s", "M", "N", "K", "GOPS", "of the limit", "target",
               "bound");
-  if (with_peers) {
-    for (const std::unique_ptr<Peer>& peer : Peers()) {
-      std::printf("  %18s", (std::string(peer->name()) + "  speed-up").c_str());
-    }
+  for (Peer* const peer : peers) {
+    std::printf("  %18s", (std::string(peer->name()) + "  speed-up").c_str());
   }
-  std::printf("  u8/s32\n");
+  std::printf("  u8/s32  16-bit\n");
 }
 
 void Print(const Row& row) {
@@ -134,7 +143,10 @@ void Print(const Row& row) {
                   peer.speedup.median < 1 ? "<" : " ");
     }
   }
-  std::printf("  %5.2f%s\n", row.u8_over_s32.median, Unreliable(row.disturbed) ? " ?" : "");
+  const std::string narrow =
+      row.narrow_inputs == 0 ? "-" : std::to_string(row.narrow_inputs) + " k";
+  std::printf("  %6.2f  %6s%s\n", row.u8_over_s32.median, narrow.c_str(),
+              Unreliable(row.disturbed) ? " ?" : "");
   std::fflush(stdout);
 }
 
@@ -143,6 +155,8 @@ json ToJson(const Row& row) {
                  {"n", row.shape.n},
                  {"k", row.shape.k},
                  {"gops", row.gops},
+                 {"packed", row.packed},
+                 {"narrow_inputs", row.narrow_inputs},
                  {"u8_over_s32", ToJson(row.u8_over_s32)},
                  {"disturbed", row.disturbed}};
   if (row.of_limit) {
@@ -153,7 +167,10 @@ json ToJson(const Row& row) {
     result["target"] = row.target;
     result["below_target"] = row.below_target();
   }
-  if (row.issue_gops) result["issue_gops"] = *row.issue_gops;
+  if (row.issue_gops) {
+    result["issue_gops"] = *row.issue_gops;
+    result["issue_mix"] = row.issue_mix;
+  }
   if (row.stream_gb_per_s) {
     result["stream_gb_per_s"] = *row.stream_gb_per_s;
     result["stream_pattern"] = row.stream_pattern;
@@ -170,7 +187,7 @@ json ToJson(const Row& row) {
   return result;
 }
 
-void PrintSummary(const std::vector<Row>& rows, bool with_peers) {
+void PrintSummary(const std::vector<Row>& rows) {
   const auto count = [&](auto predicate) {
     return std::count_if(rows.begin(), rows.end(), predicate);
   };
@@ -183,7 +200,7 @@ void PrintSummary(const std::vector<Row>& rows, bool with_peers) {
   if (unreliable > 0) {
     std::printf("? marks %td rows that other processes disturbed: measure again.\n", unreliable);
   }
-  if (with_peers) {
+  if (!rows.front().peers.empty()) {
     std::printf("%td of %zu shapes are slower than a peer (<).\n",
                 count([](const Row& row) { return row.slower_than_a_peer(); }), rows.size());
     const bool inexact = count([](const Row& row) {
@@ -211,16 +228,18 @@ json PrintFirstEmission(const FirstEmission& first) {
           {"code_bytes", first.code_bytes}};
 }
 
-json PrintCreation(Isa isa, int rounds) {
+json PrintCreation(const Operands& operands, Isa isa, int rounds) {
   constexpr int64_t kSize = 4096;
+  // Without VNNI a single creation may take longer than all slices of a round do elsewhere.
+  constexpr int kMostRounds = 11;
   json result;
   const std::pair<WeightsLayout, const char*> layouts[] = {
       {WeightsLayout::kInputsByOutputs, "inputs_by_outputs"},
       {WeightsLayout::kOutputsByInputs, "outputs_by_inputs"}};
   for (const auto& [layout, name] : layouts) {
-    CreationComparison creation(kSize, kSize, layout, isa);
+    CreationComparison creation(kSize, kSize, layout, operands, isa);
     PairedRounds& times = creation.rounds();
-    times.Run(rounds);
+    times.Run(std::min(rounds, kMostRounds));
     const double create = Quartiles(times.Seconds(creation.create())).median;
     const Spread over_copy = times.Ratio(creation.create(), creation.copy_to_new());
     const double in_place = times.Ratio(creation.create(), creation.copy()).median;
@@ -236,11 +255,11 @@ json PrintCreation(Isa isa, int rounds) {
   return result;
 }
 
-json PrintTwoThreads(Isa isa, int rounds) {
+json PrintTwoThreads(const Operands& operands, Isa isa, int rounds) {
   const Shape shape{1024, 1024, 1024};
   if (std::thread::hardware_concurrency() < 2) return nullptr;
   try {
-    Comparison comparison(shape, isa, 2);
+    Comparison comparison(shape, operands, isa, 2);
     const size_t two = comparison.AddLinear(DataType::kU8, 2);
     const size_t one = comparison.AddLinear(DataType::kU8, 1);
     comparison.rounds().Run(rounds);
@@ -273,40 +292,41 @@ json PrintKernels() {
   return result;
 }
 
-json PrintTable(const std::vector<Shape>& shapes, Isa isa, bool with_peers,
-                const std::optional<FirstEmission>& first, int rounds) {
+json PrintTable(const std::vector<Shape>& shapes, const Operands& operands, Isa isa,
+                const std::vector<Peer*>& peers, int rounds) {
   std::printf(
-      "\nint8 on %s, one thread: u8 activations, s8 weights, bias, scales per channel, ReLU, "
-      "u8 output\n",
-      IsaName(isa));
+      "\n%s on %s, one thread: u8 activations, s8 weights, bias, scales per channel, ReLU, "
+      "u8 output\n%s\n",
+      operands.traits().name, IsaName(isa), operands.Description().c_str());
   std::printf("Warm caches, median (and quartiles) of %d paired rounds", rounds);
-  if (with_peers) {
-    for (const std::unique_ptr<Peer>& peer : Peers()) {
-      std::printf("%s%s", peer == Peers().front() ? "; peers: " : ", ",
-                  peer->description().c_str());
-    }
+  for (Peer* const peer : peers) {
+    std::printf("%s%s", peer == peers.front() ? "; peers: " : ", ", peer->description().c_str());
   }
   std::printf("\n");
-  PrintHeader(with_peers);
+  PrintHeader(peers);
 
-  json result = {{"isa", IsaName(isa)}, {"threads", 1}, {"shapes", json::array()}};
+  json result = {{"family", operands.traits().name},
+                 {"isa", IsaName(isa)},
+                 {"operands", operands.Description()},
+                 {"threads", 1},
+                 {"shapes", json::array()}};
   std::vector<Row> rows;
   for (const Shape& shape : shapes) {
-    rows.push_back(MeasureRow(shape, isa, with_peers, rounds));
+    rows.push_back(MeasureRow(shape, operands, isa, peers, rounds));
     Print(rows.back());
     result["shapes"].push_back(ToJson(rows.back()));
   }
   std::printf("\n");
-  PrintSummary(rows, with_peers);
-  result["two_threads"] = PrintTwoThreads(isa, rounds);
-  result["create_4096x4096"] = PrintCreation(isa, rounds);
-  if (first) result["first_layer"] = PrintFirstEmission(*first);
+  PrintSummary(rows);
+  result["two_threads"] = PrintTwoThreads(operands, isa, rounds);
+  result["create_4096x4096"] = PrintCreation(operands, isa, rounds);
   return result;
 }
 
 }  // namespace
 
-json PrintTables(const std::vector<Shape>& shapes, const std::vector<Isa>& isas, int rounds) {
+json PrintTables(const std::vector<Shape>& shapes, const std::vector<Isa>& isas,
+                 const OperandsChoice& choice, int rounds) {
   constexpr int kFirstEmissionSamples = 15;
   // Before anything is emitted here.
   std::vector<std::optional<FirstEmission>> first;
@@ -324,8 +344,12 @@ json PrintTables(const std::vector<Shape>& shapes, const std::vector<Isa>& isas,
     result["peers"][peer->name()] = peer->description();
   }
   for (size_t i = 0; i < isas.size(); ++i) {
-    const bool with_peers = i == 0 && isas[i] != Isa::kScalar && !Peers().empty();
-    result["tables"].push_back(PrintTable(shapes, isas[i], with_peers, first[i], rounds));
+    const bool with_peers = i == 0 && isas[i] != Isa::kScalar;
+    for (const Operands& operands : choice.On(isas[i])) {
+      const std::vector<Peer*> peers = with_peers ? Peers(operands.family) : std::vector<Peer*>();
+      result["tables"].push_back(PrintTable(shapes, operands, isas[i], peers, rounds));
+    }
+    if (first[i]) result["first_layer"][IsaName(isas[i])] = PrintFirstEmission(*first[i]);
   }
   result["kernels"] = PrintKernels();
   return result;

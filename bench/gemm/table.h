@@ -6,15 +6,16 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "gemm/operands.h"
 #include "gemm/shapes.h"
 #include "qforge/isa.h"
 
 namespace qforge::bench {
 
-// Prints to the standard output as the figures come, and returns them. Peers are measured for the
-// first ISA alone. Call before anything has been emitted.
+// One table per ISA and family. Prints to the standard output as the figures come, and returns
+// them. Peers are measured for the first ISA alone. Call before anything has been emitted.
 nlohmann::json PrintTables(const std::vector<Shape>& shapes, const std::vector<Isa>& isas,
-                           int rounds);
+                           const OperandsChoice& choice, int rounds);
 
 }  // namespace qforge::bench
 

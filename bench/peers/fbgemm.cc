@@ -12,12 +12,14 @@
 namespace qforge::bench {
 namespace {
 
-using PackedInput = fbgemm::PackAMatrix<uint8_t, int32_t>;
-using PackedWeightMatrix = fbgemm::PackBMatrix<int8_t, int32_t>;
 using Requantization = fbgemm::ReQuantizeOutput<true, fbgemm::QuantizationGranularity::OUT_CHANNEL>;
 
-// Everything that a call needs and that does not change between calls.
+// Everything that a call needs and that does not change between calls. Products are summed in
+// `Sum`, of 32 bits or of 16, which go to 32 every 256 k.
+template <class Sum>
 struct Product {
+  using PackedInput = fbgemm::PackAMatrix<uint8_t, Sum>;
+
   Product(std::shared_ptr<const Problem> problem_in, uint8_t* output_in)
       : problem(std::move(problem_in)),
         output(output_in),
@@ -55,7 +57,7 @@ struct Product {
   std::shared_ptr<const Problem> problem;
   uint8_t* output;
   int m, n, k;
-  PackedWeightMatrix weights;
+  fbgemm::PackBMatrix<int8_t, Sum> weights;
   std::vector<int32_t> column_sums;
   std::vector<int32_t> zero_points;
   std::vector<float> multipliers;
@@ -64,19 +66,28 @@ struct Product {
   fbgemm::DoNothing<> nothing_more;
 };
 
+template <class Sum>
+Work ProductWork(std::shared_ptr<const Problem> problem, Isa isa, uint8_t* output) {
+  const auto product = std::make_shared<Product<Sum>>(std::move(problem), output);
+  // The packed layout belongs to the instruction set that was in force.
+  return [product, isa](int64_t repetitions) {
+    fbgemm::fbgemmForceIsa(FbgemmInstructionSet(isa));
+    for (int64_t i = 0; i < repetitions; ++i) product->Run();
+  };
+}
+
 class Fbgemm : public Peer {
  public:
   const char* name() const override { return "fbgemm"; }
   std::string description() const override { return "FBGEMM"; }
+  bool Has(Family) const override { return true; }
 
   Work Prepare(std::shared_ptr<const Problem> problem, Isa isa, uint8_t* output) override {
     KeepFbgemmTo(isa);
-    const auto product = std::make_shared<Product>(std::move(problem), output);
-    // The packed layout belongs to the instruction set that was in force.
-    return [product, isa](int64_t repetitions) {
-      fbgemm::fbgemmForceIsa(FbgemmInstructionSet(isa));
-      for (int64_t i = 0; i < repetitions; ++i) product->Run();
-    };
+    // Its outliers, which 16 bits have no room for, are left out: the family has none.
+    return problem->operands.family == Family::kInt8Acc16
+               ? ProductWork<int16_t>(std::move(problem), isa, output)
+               : ProductWork<int32_t>(std::move(problem), isa, output);
   }
 };
 

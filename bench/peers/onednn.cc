@@ -185,6 +185,8 @@ class OneDnn : public Peer {
            std::to_string(version->patch);
   }
 
+  bool Has(Family family) const override { return family == Family::kInt8; }
+
   Work Prepare(std::shared_ptr<const Problem> problem, Isa isa, uint8_t* output) override {
     const Limitation limitation = LimitationTo(isa);
     // Both can be set once, before the first primitive; what counts is what is in force.

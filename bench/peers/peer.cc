@@ -18,6 +18,14 @@ const std::vector<std::unique_ptr<Peer>>& Peers() {
   return peers;
 }
 
+std::vector<Peer*> Peers(Family family) {
+  std::vector<Peer*> found;
+  for (const std::unique_ptr<Peer>& peer : Peers()) {
+    if (peer->Has(family)) found.push_back(peer.get());
+  }
+  return found;
+}
+
 PeerWork PreparePeer(Peer& peer, std::shared_ptr<const Problem> problem, Isa isa) {
   // Their float stages round differently from qforge's: a result next to a tie may be off by one.
   constexpr double kOffByOneAllowed = 1e-3;

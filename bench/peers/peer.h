@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "gemm/operands.h"
 #include "gemm/problem.h"
 #include "qforge/isa.h"
 #include "support/paired_rounds.h"
@@ -19,6 +20,8 @@ class Peer {
   virtual const char* name() const = 0;
   // As in text: "oneDNN 3.8.0".
   virtual std::string description() const = 0;
+  // Whether the library has products that are meant for the family.
+  virtual bool Has(Family family) const = 0;
   // Packs the weights and returns the product, which writes to `output` (m x n). The library is
   // kept to the instructions of `isa`, where it has a way to do so once per process: an error if it
   // was kept to others before. One thread. Throws std::runtime_error if the library cannot do it.
@@ -27,12 +30,14 @@ class Peer {
 
 // Those that this program was built with.
 const std::vector<std::unique_ptr<Peer>>& Peers();
+// Of these the ones that have the family.
+std::vector<Peer*> Peers(Family family);
 
 // A prepared product of a peer whose first result has been compared with the reference.
 struct PeerWork {
   Work work;
   // Whether the result was right up to rounding. Without VNNI, libraries let sums of two products
-  // saturate at 16 bits, which is faster than being exact.
+  // or more saturate at 16 bits, which is faster than being exact.
   bool exact = false;
 };
 PeerWork PreparePeer(Peer& peer, std::shared_ptr<const Problem> problem, Isa isa);

@@ -1,0 +1,63 @@
+#include "gemm/operands.h"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "cpu/isa_table.h"
+
+namespace qforge::bench {
+namespace {
+
+constexpr double kClippedDeviations = 4;
+
+// In the order of Family.
+constexpr FamilyTraits kFamilies[] = {
+    // All of s8 and u8 occurs where weights are uniform.
+    {"int8", -128, 127, 255, 0.90},
+    {"int8_acc16", -64, 64, 127, 0.88},
+};
+
+}  // namespace
+
+const FamilyTraits& Traits(Family family) { return kFamilies[static_cast<int>(family)]; }
+
+Family ParseFamily(const std::string& name) {
+  std::string known;
+  int index = 0;
+  for (const FamilyTraits& traits : kFamilies) {
+    if (name == traits.name) return static_cast<Family>(index);
+    known += std::string(index++ == 0 ? "" : ", ") + traits.name;
+  }
+  throw std::runtime_error("no family " + name + "; there are " + known);
+}
+
+double Operands::WeightDeviation() const {
+  if (weights == WeightDistribution::kNormal) return traits().weight_maximum / kClippedDeviations;
+  return (traits().weight_maximum - traits().weight_minimum + 1) / std::sqrt(12.0);
+}
+
+std::string Operands::Variant() const {
+  return weights == WeightDistribution::kNormal ? "/weights:normal" : "";
+}
+
+std::string Operands::Description() const {
+  const std::string maximum = std::to_string(traits().weight_maximum);
+  const std::string range =
+      weights == WeightDistribution::kNormal
+          ? "normal, clipped at 4 sigma to +-" + maximum
+          : "uniform from " + std::to_string(traits().weight_minimum) + " to " + maximum;
+  return "weights " + range + "; activations to " + std::to_string(traits().activation_maximum);
+}
+
+std::vector<Operands> OperandsChoice::On(Isa isa) const {
+  std::vector<Operands> result;
+  for (const Family family : families) {
+    const bool any_weights = family == Family::kInt8 && cpu::Traits(isa).vnni;
+    const WeightDistribution usual =
+        any_weights ? WeightDistribution::kUniform : WeightDistribution::kNormal;
+    result.push_back({family, weights.value_or(usual)});
+  }
+  return result;
+}
+
+}  // namespace qforge::bench
