@@ -272,7 +272,8 @@ TEST_F(BadOutliers, FewInputs) {
                                             small.weights_options(Isa::kScalar));
   ASSERT_FALSE(packed.ok());
   EXPECT_EQ(packed.status().code(), StatusCode::kUnsupported);
-  EXPECT_STREQ(packed.status().message(), "UNSUPPORTED: options.outliers: K = 3; at least 4 is needed");
+  EXPECT_STREQ(packed.status().message(),
+               "UNSUPPORTED: options.outliers: K = 3; at least 4 is needed");
 }
 
 }  // namespace
