@@ -284,7 +284,7 @@ Status WriteTable(const EmbeddingTableData& table, const std::string& path, File
   const size_t codebooks_bytes = static_cast<size_t>(header.rows_offset) - sizeof(Header);
   // Behind the last row is no gap, which may be larger than memory.
   const size_t rows_bytes =
-      static_cast<size_t>(buffer_rows >= table.rows ? TableExtent(table.rows, table.layout)
+      static_cast<size_t>(buffer_rows >= table.rows ? TableExtent(buffer_rows, table.layout)
                                                     : buffer_rows * table.layout.stride);
   Result<base::AlignedBuffer> buffer =
       base::AlignedBuffer::Allocate(std::max(codebooks_bytes, rows_bytes), "path");
