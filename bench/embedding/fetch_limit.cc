@@ -22,6 +22,7 @@ enum class Order { kRowByRow, kLineByLine };
 struct Pattern {
   int64_t distance;  // how many positions ahead rows are prefetched; 0: not at all
   Order order;
+  bool burst;  // whether the first `distance` rows are prefetched before anything is read
 };
 
 // Reads a byte of each line of each row named by `indices`. Steps 0, 1, ... of a line cover a row,
@@ -44,6 +45,12 @@ void Fetch(std::index_sequence<kSteps...>, const Rows& rows, const int64_t* indi
   const int64_t distance = pattern.distance;
   const int64_t ahead = distance == 0 ? 0 : std::max<int64_t>(count - distance, 0);
   int64_t i = 0;
+  for (; pattern.burst && i < std::min(distance, count); ++i) {
+    const std::byte* const next = row(i);
+    (prefetch(next + kSteps * kLineBytes), ...);
+    prefetch(next + last);
+  }
+  i = 0;
   if (pattern.order == Order::kLineByLine) {
     for (; i < ahead; ++i) {
       const std::byte* const next = row(i + distance);
@@ -92,13 +99,18 @@ Work FetchWork(std::shared_ptr<const TableData> data, std::shared_ptr<Lookups> l
 std::string Describe(const Pattern& pattern) {
   if (pattern.distance == 0) return "no prefetch";
   return "prefetch " + std::to_string(pattern.distance) + " rows ahead, " +
-         (pattern.order == Order::kLineByLine ? "line by line" : "row by row");
+         (pattern.order == Order::kLineByLine ? "line by line" : "row by row") +
+         (pattern.burst ? ", the first at once" : "");
 }
 
 std::vector<Pattern> AllPatterns() {
-  std::vector<Pattern> patterns = {{0, Order::kRowByRow}};
+  std::vector<Pattern> patterns = {{0, Order::kRowByRow, false}};
   for (const Order order : {Order::kRowByRow, Order::kLineByLine}) {
-    for (const int64_t distance : {2, 4, 8, 16, 32, 64, 128}) patterns.push_back({distance, order});
+    for (const bool burst : {false, true}) {
+      for (const int64_t distance : {4, 8, 16, 32, 48, 64, 96, 128, 192}) {
+        patterns.push_back({distance, order, burst});
+      }
+    }
   }
   return patterns;
 }

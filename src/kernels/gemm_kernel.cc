@@ -23,7 +23,7 @@ int MaxVectors(Isa isa, Summation summation, int depth) {
 
 int MaxRows(Isa isa, Summation summation, int vectors) {
   // The product needs accumulators, the vectors of B, the broadcast of A, and without the dot
-  // product what is added; in 16 bits accumulators of both widths. The epilogue needs fewer. Above
+  // product what is added; in 16 bits accumulators of both widths, and ones or a product. The epilogue needs fewer. Above
   // 12 rows nothing is gained: loads are hidden from 6 on.
   const int registers = cpu::Traits(isa).vector_registers;
   switch (summation) {
@@ -32,7 +32,7 @@ int MaxRows(Isa isa, Summation summation, int vectors) {
     case Summation::kWidened:
       return std::min(12, (registers - vectors - 2) / vectors);
     default:
-      return std::min(12, (registers - vectors - (vectors > 1 ? 2 : 1)) / (2 * vectors));
+      return std::min(12, (registers - vectors - 2) / (2 * vectors));
   }
 }
 
