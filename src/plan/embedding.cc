@@ -71,7 +71,7 @@ int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t near_bytes,
   // too.
   const bool from_memory = ComesFromMemory(table_bytes, l3_bytes);
   const int64_t lines_on_their_way = from_memory ? 192 : 128;
-  const int64_t most = from_memory ? 96 : 16;
+  const int64_t most = from_memory ? 192 : 16;
   // Most rows lie in no more lines than they need to. In the caches, a little nearer is better.
   const int64_t lines = from_memory ? base::CeilDiv(row_bytes, kLineBytes) : LinesOf(row_bytes);
   const int64_t distance = std::min(most, lines_on_their_way / lines);
