@@ -53,6 +53,12 @@ Measurement MakeProduct(const Shape& shape, const Operands& operands, Isa isa, i
   const auto comparison = std::make_shared<Comparison>(shape, operands, isa, threads);
   const size_t linear = comparison->AddLinear(DataType::kU8);
   comparison->AddLimits();
+  if (operands.OutlierShare() > 0.0) {
+    const size_t dense = comparison->AddWithoutOutliers(DataType::kU8);
+    return Measure(comparison, linear, [=](UserCounters& counters) {
+      AddSpread("of_dense", comparison->rounds().Ratio(dense, linear), counters);
+    });
+  }
   if (threads == 1) return Measure(comparison, linear, nullptr);
   const size_t one_thread = comparison->AddLinear(DataType::kU8, 1);
   return Measure(comparison, linear, [=](UserCounters& counters) {

@@ -32,6 +32,14 @@ size_t Comparison::AddLinear(DataType output, int threads) {
   return rounds_.Add(LinearWork(problem_, weights_, MakeContext(isa_, threads), output));
 }
 
+size_t Comparison::AddWithoutOutliers(DataType output) {
+  Operands operands = problem_->operands;
+  operands.has_outliers = false;
+  const auto problem = std::make_shared<const Problem>(shape(), operands);
+  return rounds_.Add(
+      LinearWork(problem, PackWeights(*problem, isa_), MakeContext(isa_, threads_), output));
+}
+
 size_t Comparison::AddPeer(Peer& peer, bool* exact) {
   PeerWork prepared = PreparePeer(peer, problem_, isa_);
   *exact = prepared.exact;

@@ -29,6 +29,8 @@ class Comparison {
 
   size_t AddLinear(DataType output) { return AddLinear(output, threads_); }
   size_t AddLinear(DataType output, int threads);
+  // qforge on the same shape with weights of the family that have no outliers.
+  size_t AddWithoutOutliers(DataType output);
   size_t AddPeer(Peer& peer, bool* exact);
   // The loops that measure the issue and the stream limit; where one of the two bounds is far below
   // the other it is left out. The scalar ISA has neither.

@@ -1,6 +1,7 @@
 #include "gemm/operands.h"
 
 #include <cmath>
+#include <cstdio>
 #include <stdexcept>
 
 #include "cpu/isa_table.h"
@@ -13,8 +14,9 @@ constexpr double kClippedDeviations = 4;
 // In the order of Family.
 constexpr FamilyTraits kFamilies[] = {
     // All of s8 and u8 occurs where weights are uniform.
-    {"int8", -128, 127, 255, 0.90},
-    {"int8_acc16", -64, 64, 127, 0.88},
+    {"int8", -128, 127, 255, 0.0, 0.90},
+    {"int8_acc16", -64, 64, 127, 0.0, 0.88},
+    {"int8_outlier", -63, 63, 255, 0.001, 0.0},
 };
 
 }  // namespace
@@ -46,7 +48,12 @@ std::string Operands::Description() const {
       weights == WeightDistribution::kNormal
           ? "normal, clipped at 4 sigma to +-" + maximum
           : "uniform from " + std::to_string(traits().weight_minimum) + " to " + maximum;
-  return "weights " + range + "; activations to " + std::to_string(traits().activation_maximum);
+  char outliers[64] = "";
+  if (OutlierShare() > 0.0) {
+    std::snprintf(outliers, sizeof(outliers), ", %g %% of them beyond", 100.0 * OutlierShare());
+  }
+  return "weights " + range + outliers + "; activations to " +
+         std::to_string(traits().activation_maximum);
 }
 
 std::vector<Operands> OperandsChoice::On(Isa isa) const {

@@ -12,7 +12,7 @@
 namespace qforge::bench {
 
 // Families of benchmarks, see FamilyTraits.
-enum class Family : uint8_t { kInt8, kInt8Acc16 };
+enum class Family : uint8_t { kInt8, kInt8Acc16, kInt8Outlier };
 
 enum class WeightDistribution : uint8_t {
   kUniform,
@@ -24,6 +24,8 @@ struct FamilyTraits {
   int weight_minimum;  // of uniform weights
   int weight_maximum;
   int activation_maximum;  // uniform from 0 on
+  // Of the weights, so many are instead uniform beyond the range above, up to 127 either way.
+  double outlier_share;
   // Without VNNI, the part of the limit to reach on products of 6 rows and more, and 256 inputs and
   // outputs and more.
   double narrow_target;
@@ -34,8 +36,10 @@ Family ParseFamily(const std::string& name);  // throws std::runtime_error
 struct Operands {
   Family family = Family::kInt8;
   WeightDistribution weights = WeightDistribution::kUniform;
+  bool has_outliers = true;  // if the family has any
 
   const FamilyTraits& traits() const { return Traits(family); }
+  double OutlierShare() const { return has_outliers ? traits().outlier_share : 0.0; }
   // Standard deviation of the weights.
   double WeightDeviation() const;
   // The end of a benchmark's name: "/weights:normal", or "" where they are uniform.

@@ -39,8 +39,12 @@ base::AlignedBuffer RandomWeights(const Operands& operands, int64_t count,
     return UniformBytes(count, operands.traits().weight_minimum, maximum, random);
   }
   std::normal_distribution<double> normal(0.0, operands.WeightDeviation());
+  std::bernoulli_distribution is_outlier(operands.OutlierShare());
+  std::uniform_int_distribution<int> magnitude(maximum + 1, std::max(maximum + 1, 127));
   return RandomBytes(count, [&] {
-    return std::clamp(static_cast<int>(std::lround(normal(random))), -maximum, maximum);
+    const double weight = normal(random);
+    if (is_outlier(random)) return weight < 0 ? -magnitude(random) : magnitude(random);
+    return std::clamp(static_cast<int>(std::lround(weight)), -maximum, maximum);
   });
 }
 
