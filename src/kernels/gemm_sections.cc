@@ -10,9 +10,9 @@ using jit::Vec;
 
 namespace {
 
-// Weights are prefetched so far ahead of their use. Less is not enough for a single row, whose
-// weights come from the third level.
-constexpr int kPrefetchBytes = 4096;
+// Weights are prefetched so far ahead of their use. Less is not enough for few rows, whose weights
+// come from the third level: between 2 and 8 KiB, 6 rows gain some per cent on average.
+constexpr int kPrefetchBytes = 8192;
 
 // Products of a vector that a turn of a loop holds at most, unless one entry has more.
 constexpr int kProductsPerTurn = 24;
