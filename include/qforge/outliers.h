@@ -1,5 +1,5 @@
 // Outlier-aware quantisation of weights: a few large ones are kept apart, so that the scale of the
-// others can be small (arXiv 2101.05615, "outlier-aware quantization").
+// others can be small (arXiv 2101.05615).
 //
 //   auto quantized = QuantizeWeightsWithOutliers({w, k, n});
 //   PackedWeightsOptions options;
@@ -25,7 +25,7 @@ struct OutlierQuantizationOptions {
   int64_t groups = 1;  // as in PackedWeightsOptions
   // The largest share of an output channel's K weights that may be outliers, in [0, 1]. 0: none,
   // which is symmetric min-max quantisation. More of them make the scale smaller and products
-  // slower: at 0.001 by some per cent, at 0.01 several times as much.
+  // slower, by much more than their share: each takes a group of 4 k of a vector of columns.
   double density = 0.001;
 };
 

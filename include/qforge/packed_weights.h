@@ -30,8 +30,8 @@ enum class Accumulation : uint8_t {
   // prove that nothing can overflow, which packing arranges for as many as it can, and in 32 bits
   // elsewhere.
   kExact,
-  // The statistical schedule of FBGEMM (arXiv 2101.05615, section "16-bit accumulation"), which may
-  // saturate: two neighbouring products, of k and k + 1 for even k, are added with saturation to
+  // The statistical schedule of FBGEMM (arXiv 2101.05615, 16-bit accumulation), which may saturate:
+  // two neighbouring products, of k and k + 1 for even k, are added with saturation to
   // s16; such sums of k % 4 < 2, and those of the others, are added with saturation in two s16,
   // over 256 k from a multiple of 256 on; those go to 32 bits. If K % 256 is below 4, the rest of K
   // belongs to the 256 k before it. It is here to give the results of others, not for its speed.
@@ -55,11 +55,13 @@ struct PackedWeightsOptions {
   int32_t activation_maximum = 255;
   // Weights that are added to `weights`, K x (groups * N), so that sums can be beyond s8, as
   // QuantizeWeightsWithOutliers makes them. They are part of the product, before everything else:
-  // B of qforge/types.h is the sum of both. None if column_offsets is empty. K must be at least 4.
+  // B of qforge/types.h is the sum of both. None if column_offsets is empty. K must be in [4,
+  // 2^30].
   SparseWeights outliers = {};
   // Weights outside of [-2^(main_bits - 1), 2^(main_bits - 1)) are split: what is beyond is
   // multiplied apart, which makes room in sums of 16 bits. 8: where a sum needs it, and nowhere
-  // else, which is never slower. Ignored where the ISA has VNNI. In [2, 8].
+  // else. Ignored where no sums have 16 bits: with VNNI, and where packing expects the widened
+  // product to be faster. In [2, 8].
   int main_bits = 8;
   // Chooses main_bits: the smallest beyond which there are no more than this share of the weights.
   // 0: main_bits holds.

@@ -23,8 +23,8 @@ int MaxVectors(Isa isa, Summation summation, int depth) {
 
 int MaxRows(Isa isa, Summation summation, int vectors) {
   // The product needs accumulators, the vectors of B, the broadcast of A, and without the dot
-  // product what is added; in 16 bits accumulators of both widths, and ones or a product. The epilogue needs fewer. Above
-  // 12 rows nothing is gained: loads are hidden from 6 on.
+  // product what is added; in 16 bits accumulators of both widths, and ones or a product. The
+  // epilogue needs fewer. Above 12 rows nothing is gained: loads are hidden from 6 on.
   const int registers = cpu::Traits(isa).vector_registers;
   switch (summation) {
     case Summation::kDot:

@@ -41,8 +41,8 @@ constexpr int kSaturatingGroups = 64;
 // Panels of kNarrow are two sections: one of narrow steps, and one of wide groups. With
 // GemmKernel::outliers a section of wide groups per vector follows each panel of kDot. In a
 // section, any group of k can stand in any place, and more than once: what B holds for it is the
-// sum of them. A section starts with this, `moves` follow it, then the weights at a multiple of 64
-// bytes, which end where the next section starts.
+// sum of them. A section starts with this, `moves` follow it, then the weights at a multiple of a
+// vector's bytes, which end where the next section starts.
 struct SectionHeader {
   int64_t count;         // of steps, or of wide groups
   int64_t weights_from;  // bytes from here

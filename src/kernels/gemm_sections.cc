@@ -123,6 +123,9 @@ void GemmSections::Saturating(const Accumulators& accumulators,
   e_.jz(behind, Emitter::T_NEAR);
   e_.align(32);
   e_.L(group);
+  for (int line = 0; kernel_.prefetch && line < kernel_.vectors * e_.vector_bytes(); line += 64) {
+    e_.prefetcht0(e_.ptr[r_.weights + kPrefetchBytes + line]);
+  }
   NarrowGroup(narrow, 0, false, [&](int row, Vec to) { e_.Broadcast32(to, input_.At(row, 0)); });
   e_.add(r_.weights, kernel_.vectors * e_.vector_bytes());
   input_.Advance(kInputGroupBytes);

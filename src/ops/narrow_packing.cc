@@ -128,10 +128,10 @@ void FindMagnitudes(const PanelLayout& layout, const DenseProduct& dense,
 }  // namespace
 
 Result<bool> PackNarrow(const PackingRequest& request, pack::PackedMatrix* matrix) {
-  constexpr int64_t kMostInputs = int64_t{1} << 30;  // positions in a row have 32 bits
   const bool has_outliers = request.has_outliers();
   const int64_t fewest = has_outliers ? kFewestOutlierInputs : plan::kFewestNarrowInputs;
-  if (request.inputs < fewest || request.inputs > kMostInputs || request.outputs == 0) return false;
+  if (request.inputs < fewest || request.inputs > kMostSectionInputs || request.outputs == 0)
+    return false;
   PackingRequest sampled = request;
   sampled.inputs = std::min(request.inputs, kSampledInputs);
   NarrowPlan chosen;

@@ -77,6 +77,11 @@ Status CheckOutliers(const PackedWeightsOptions& options, int64_t inputs, int64_
                          "K = %" PRId64 "; at least %" PRId64 " is needed", inputs,
                          kFewestOutlierInputs);
   }
+  if (inputs > kMostSectionInputs) {
+    return Status::Error(StatusCode::kUnsupported, "options.outliers",
+                         "K = %" PRId64 "; at most %" PRId64 " is possible", inputs,
+                         kMostSectionInputs);
+  }
   const Status status = ValidateSparseWeights(outliers);
   if (status.ok()) return Status();
   return Status::Error(status.code(), "options.outliers", "%s", status.message());
@@ -87,20 +92,8 @@ Status CheckOutliers(const PackedWeightsOptions& options, int64_t inputs, int64_
 Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weights,
                                             const PackedWeightsOptions& options) noexcept {
   const bool by_row = options.layout == WeightsLayout::kInputsByOutputs;
-  if (!by_row && options.layout != WeightsLayout::kOutputsByInputs) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.layout", "%d is no layout",
-                         static_cast<int>(options.layout));
-  }
-  if (options.groups < 1) {
-    return Status::Error(StatusCode::kOutOfRange, "options.groups", "%" PRId64 " is below 1",
-                         options.groups);
-  }
   QFORGE_RETURN_IF_ERROR(CheckMatrix("weights", InputMatrix(weights), DataType::kS8));
-  if (weights.rows % options.groups != 0) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.groups",
-                         "%" PRId64 " does not divide the weights' %" PRId64 " rows",
-                         options.groups, weights.rows);
-  }
+  QFORGE_RETURN_IF_ERROR(CheckBlocks(options.layout, options.groups, weights.rows));
   const int64_t products = options.groups;
   const int64_t inputs = by_row ? weights.rows / products : weights.cols;
   const int64_t outputs = by_row ? weights.cols : weights.rows / products;

@@ -78,24 +78,12 @@ void QuantizeChannel(const Channel& channel, int64_t inputs, int64_t allowed,
 Result<OutlierQuantizedWeights> QuantizeWeightsWithOutliers(
     const MatrixView<const float>& weights, const OutlierQuantizationOptions& options) noexcept {
   const bool by_row = options.layout == WeightsLayout::kInputsByOutputs;
-  if (!by_row && options.layout != WeightsLayout::kOutputsByInputs) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.layout", "%d is no layout",
-                         static_cast<int>(options.layout));
-  }
-  if (options.groups < 1) {
-    return Status::Error(StatusCode::kOutOfRange, "options.groups", "%" PRId64 " is below 1",
-                         options.groups);
-  }
   if (!(options.density >= 0.0 && options.density <= 1.0)) {  // NaN included
     return Status::Error(StatusCode::kOutOfRange, "options.density", "%g is not in [0, 1]",
                          options.density);
   }
   QFORGE_RETURN_IF_ERROR(CheckMatrix("weights", InputMatrix(weights), DataType::kF32));
-  if (weights.rows % options.groups != 0) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.groups",
-                         "%" PRId64 " does not divide the weights' %" PRId64 " rows",
-                         options.groups, weights.rows);
-  }
+  QFORGE_RETURN_IF_ERROR(CheckBlocks(options.layout, options.groups, weights.rows));
   const int64_t block = weights.rows / options.groups;
   const int64_t inputs = by_row ? block : weights.cols;
   const int64_t outputs = by_row ? weights.cols : block;

@@ -55,23 +55,10 @@ struct Parts {
 };
 
 Status CheckOptions(const WeightsQuantizationOptions& options, int64_t rows) {
-  if (options.layout != WeightsLayout::kInputsByOutputs &&
-      options.layout != WeightsLayout::kOutputsByInputs) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.layout", "%d is no layout",
-                         static_cast<int>(options.layout));
-  }
+  QFORGE_RETURN_IF_ERROR(CheckBlocks(options.layout, options.groups, rows));
   if (options.granularity > Granularity::kPerChannel) {
     return Status::Error(StatusCode::kInvalidArgument, "options.granularity",
                          "%d is no granularity", static_cast<int>(options.granularity));
-  }
-  if (options.groups < 1) {
-    return Status::Error(StatusCode::kOutOfRange, "options.groups", "%" PRId64 " is below 1",
-                         options.groups);
-  }
-  if (rows % options.groups != 0) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.groups",
-                         "%" PRId64 " does not divide the weights' %" PRId64 " rows",
-                         options.groups, rows);
   }
   return CheckRangeOptions(RangeOptionsOf(options), "options.type", "options.bits");
 }

@@ -79,6 +79,20 @@ Status CheckIsa(const char* field, Isa isa) noexcept {
                        static_cast<int>(isa), kIsaCount);
 }
 
+Status CheckBlocks(WeightsLayout layout, int64_t groups, int64_t rows) noexcept {
+  if (layout != WeightsLayout::kInputsByOutputs && layout != WeightsLayout::kOutputsByInputs) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.layout", "%d is no layout",
+                         static_cast<int>(layout));
+  }
+  if (groups < 1) {
+    return Status::Error(StatusCode::kOutOfRange, "options.groups", "%" PRId64 " is below 1",
+                         groups);
+  }
+  if (rows % groups == 0) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, "options.groups",
+                       "%" PRId64 " does not divide the weights' %" PRId64 " rows", groups, rows);
+}
+
 Status CheckProductSizes(int64_t inputs, int64_t outputs, int64_t groups) noexcept {
   // Rounding up to groups of k and whole panels, and 4 bytes per element, included.
   int64_t total;

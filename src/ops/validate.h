@@ -56,6 +56,9 @@ Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, 
 // One of the enumerators.
 Status CheckIsa(const char* field, Isa isa) noexcept;
 
+// options.layout and options.groups of weights with `rows` rows: a layout, at least 1, a divisor.
+Status CheckBlocks(WeightsLayout layout, int64_t groups, int64_t rows) noexcept;
+
 // K, N and G are such that no size computed from them leaves int64.
 Status CheckProductSizes(int64_t inputs, int64_t outputs, int64_t groups) noexcept;
 

@@ -120,6 +120,7 @@ Status AddOutliersToPanels(const PackingRequest& request, pack::PackedMatrix* ma
 
 // sum_k |B - zero_point| of all columns, outliers included; and outliers added to the sums.
 void AddOutlierSums(const PackingRequest& request, pack::PackedMatrix* matrix) {
+  const bool known = !matrix->magnitudes.empty();  // without outliers
   matrix->magnitudes.resize(matrix->sums.size());
   const SparseWeights& outliers = request.outliers;
   for (int64_t column = 0; column < request.products() * request.outputs; ++column) {
@@ -128,7 +129,8 @@ void AddOutlierSums(const PackingRequest& request, pack::PackedMatrix* matrix) {
     const size_t at = static_cast<size_t>(column);
     const int64_t zero_point = matrix->zero_points.empty() ? 0 : matrix->zero_points[at];
     int64_t magnitude =
-        pack::SumMagnitude(source, request.inputs, j, static_cast<int32_t>(zero_point));
+        known ? matrix->magnitudes[at]
+              : pack::SumMagnitude(source, request.inputs, j, static_cast<int32_t>(zero_point));
     int64_t sum = matrix->sums[at];
     const int64_t end = outliers.column_offsets[column + 1];
     for (int64_t e = outliers.column_offsets[column]; e < end;) {

@@ -16,6 +16,9 @@ namespace qforge {
 // Kernels read groups of 4 k where there are outliers, and nothing behind a row.
 inline constexpr int64_t kFewestOutlierInputs = 4;
 
+// Sections of a panel name places in a row by differences of 32 bits.
+inline constexpr int64_t kMostSectionInputs = int64_t{1} << 30;
+
 struct PackingRequest {
   Isa isa = Isa::kScalar;
   std::vector<pack::WeightsSource> sources;  // one per product

@@ -14,7 +14,8 @@ using Addends = std::map<int64_t, std::vector<int64_t>>;
 Addends FindAddends(const SparseWeights& sparse, const ColumnRange& range, int64_t inputs) {
   Addends addends;
   const int64_t end = std::min(range.end, range.begin + range.columns);
-  for (int64_t j = range.begin; sparse.inputs > 0 && j < end; ++j) {
+  if (sparse.column_offsets.empty()) return addends;
+  for (int64_t j = range.begin; j < end; ++j) {
     for (int64_t e = sparse.column_offsets[j]; e < sparse.column_offsets[j + 1]; ++e) {
       const int64_t k = sparse.row_indices[e];
       if (k >= inputs) break;

@@ -39,30 +39,40 @@ void TransposeBlocks(const T* from, int64_t from_stride, int64_t rows, int64_t c
 
 }  // namespace
 
+void TransposeBytes16(const uint8_t* from, int64_t from_stride, int64_t rows, uint8_t* to,
+                      int64_t to_stride) noexcept {
+#if QFORGE_X86_64
+  __m128i m[16], next[16];
+  for (int i = 0; i < 16; ++i) {
+    m[i] = i < rows ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * from_stride))
+                    : _mm_setzero_si128();
+  }
+  // Interleaving row i with row i + 8 four times sorts bytes by column.
+  for (int round = 0; round < 4; ++round) {
+    for (int i = 0; i < 8; ++i) {
+      next[2 * i] = _mm_unpacklo_epi8(m[i], m[i + 8]);
+      next[2 * i + 1] = _mm_unpackhi_epi8(m[i], m[i + 8]);
+    }
+    std::copy_n(next, 16, m);
+  }
+  for (int i = 0; i < 16; ++i) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * to_stride), m[i]);
+  }
+#else
+  for (int64_t j = 0; j < 16; ++j) {
+    for (int64_t i = 0; i < 16; ++i) {
+      to[j * to_stride + i] = i < rows ? from[i * from_stride + j] : uint8_t{0};
+    }
+  }
+#endif
+}
+
 void Transpose(const uint8_t* from, int64_t from_stride, int64_t rows, int64_t cols, uint8_t* to,
                int64_t to_stride) noexcept {
-#if QFORGE_X86_64
-  TransposeBlocks<16>(
-      from, from_stride, rows, cols, to, to_stride, [&](const uint8_t* source, uint8_t* target) {
-        __m128i m[16], next[16];
-        for (int i = 0; i < 16; ++i) {
-          m[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(source + i * from_stride));
-        }
-        // Interleaving row i with row i + 8 four times sorts bytes by column.
-        for (int round = 0; round < 4; ++round) {
-          for (int i = 0; i < 8; ++i) {
-            next[2 * i] = _mm_unpacklo_epi8(m[i], m[i + 8]);
-            next[2 * i + 1] = _mm_unpackhi_epi8(m[i], m[i + 8]);
-          }
-          std::copy_n(next, 16, m);
-        }
-        for (int i = 0; i < 16; ++i) {
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(target + i * to_stride), m[i]);
-        }
-      });
-#else
-  TransposeEdge(from, from_stride, rows, cols, to, to_stride);
-#endif
+  TransposeBlocks<16>(from, from_stride, rows, cols, to, to_stride,
+                      [&](const uint8_t* source, uint8_t* target) {
+                        TransposeBytes16(source, from_stride, 16, target, to_stride);
+                      });
 }
 
 void Transpose(const float* from, int64_t from_stride, int64_t rows, int64_t cols, float* to,

@@ -12,6 +12,10 @@ void Transpose(const uint8_t* from, int64_t from_stride, int64_t rows, int64_t c
 void Transpose(const float* from, int64_t from_stride, int64_t rows, int64_t cols, float* to,
                int64_t to_stride) noexcept;
 
+// to[j * to_stride + i] for i, j < 16; rows from `rows` on count as zeros.
+void TransposeBytes16(const uint8_t* from, int64_t from_stride, int64_t rows, uint8_t* to,
+                      int64_t to_stride) noexcept;
+
 }  // namespace qforge::pack
 
 #endif  // QFORGE_PACK_TRANSPOSE_H_

@@ -265,6 +265,37 @@ TEST_F(BadOutliers, BeyondInt32) {
   Expect(StatusCode::kOutOfRange, "weights", "column 2 could leave int32");
 }
 
+// Refused before a weight is looked at.
+TEST_F(BadOutliers, ManyInputs) {
+  const int64_t inputs = (int64_t{1} << 30) + 1;
+  const int8_t weight = 0;
+  const int64_t offsets[] = {0, 0};
+  PackedWeightsOptions options;
+  options.outliers.inputs = inputs;
+  options.outliers.outputs = 1;
+  options.outliers.column_offsets = offsets;
+  const auto packed = PackedWeights::Create({&weight, inputs, 1}, options);
+  ASSERT_FALSE(packed.ok());
+  EXPECT_EQ(packed.status().code(), StatusCode::kUnsupported);
+  EXPECT_STREQ(packed.status().message(),
+               "UNSUPPORTED: options.outliers: K = 1073741825; at most 1073741824 is possible");
+}
+
+// Without column offsets there are none, whatever else the view says.
+TEST_F(Outliers, NoneWithoutOffsets) {
+  LinearCase c = MakeCase(3, 20, 40, 11);
+  c.main_bits = 4;
+  const LinearData data(c);
+  for (const Isa isa : SupportedIsas()) {
+    PackedWeightsOptions options = data.weights_options(isa);
+    options.outliers.inputs = 40;
+    options.outliers.outputs = 20;
+    const auto packed = PackedWeights::Create(data.weights.view<const int8_t>(), options);
+    EXPECT_TRUE(packed.ok()) << packed.status().message();
+    RecordChecked(isa);
+  }
+}
+
 TEST_F(BadOutliers, FewInputs) {
   LinearData small(MakeCase(1, 3, 3, 10));
   small.AddOutlier(1, 2, {3});
