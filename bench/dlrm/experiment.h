@@ -27,7 +27,7 @@ struct ExperimentOptions {
   std::vector<std::string> embedding_methods;
 
   int threads = 1;
-  qforge::Isa max_isa = qforge::Isa::kAvx512Vnni;
+  qforge::Isa max_isa = qforge::kHighestIsa;
   std::vector<int64_t> batches = {1, 16, 128};
   double seconds = 4.0;  // of measuring, per batch size
 };

@@ -13,6 +13,7 @@ const Fp32Kernels& Fp32KernelsFor(qforge::Isa isa) {
       return kFp32KernelsAvx2;
     case qforge::Isa::kAvx512:
     case qforge::Isa::kAvx512Vnni:
+    case qforge::Isa::kAvx512Bf16:
       return kFp32KernelsAvx512;
   }
   return kFp32KernelsSse2;

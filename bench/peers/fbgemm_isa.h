@@ -23,6 +23,7 @@ inline fbgemm::inst_set_t FbgemmInstructionSet(Isa isa) {
     case Isa::kAvx512Vnni256:
       return fbgemm::inst_set_t::avx512_vnni_ymm;
     case Isa::kAvx512Vnni:
+    case Isa::kAvx512Bf16:  // FBGEMM has no kernels for it
       return fbgemm::inst_set_t::avx512_vnni;
     case Isa::kScalar:
       break;

@@ -39,6 +39,8 @@ Limitation LimitationTo(Isa isa) {
       return {dnnl::cpu_isa::avx512_core_vnni, true};
     case Isa::kAvx512Vnni:
       return {dnnl::cpu_isa::avx512_core_vnni};
+    case Isa::kAvx512Bf16:
+      return {dnnl::cpu_isa::avx512_core_bf16};
     case Isa::kScalar:
       break;
   }

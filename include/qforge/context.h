@@ -33,7 +33,7 @@ struct ContextOptions {
   // Borrowed; must outlive the context and all operations made from it.
   ThreadPool* pool = nullptr;
   // Operations use no ISA above this one, nor above the environment variable QFORGE_MAX_ISA.
-  Isa max_isa = Isa::kAvx512Vnni;
+  Isa max_isa = kHighestIsa;
 };
 
 // A handle to threads and ISA choice; copies share them. Immutable and safe to use from any number

@@ -20,8 +20,10 @@ enum class Isa : uint8_t {
   kAvx512,         // "avx512": AVX-512 F, BW, DQ, VL
   kAvx512Vnni256,  // "avx512_vnni_256": kAvx512_256 and AVX512_VNNI
   kAvx512Vnni,     // "avx512_vnni": kAvx512 and AVX512_VNNI
+  kAvx512Bf16,     // "avx512_bf16": kAvx512Vnni and AVX512_BF16
 };
-inline constexpr int kIsaCount = 7;
+inline constexpr int kIsaCount = 8;
+inline constexpr Isa kHighestIsa = Isa::kAvx512Bf16;
 
 // The name in quotes above.
 const char* IsaName(Isa isa) noexcept;
@@ -36,7 +38,7 @@ bool IsaSupported(Isa isa) noexcept;
 // QFORGE_MAX_ISA, and whose vectors are no wider than those of either: capped to avx512_vnni_256, a
 // CPU without VNNI uses avx512_256. The variable is read once per process; unset or empty it caps
 // nothing. kInvalidArgument when it holds an unknown name, or `cap` is not one of the above.
-Result<Isa> BestIsa(Isa cap = Isa::kAvx512Vnni) noexcept;
+Result<Isa> BestIsa(Isa cap = kHighestIsa) noexcept;
 
 }  // namespace qforge
 #pragma GCC visibility pop

@@ -67,7 +67,7 @@ struct PackedWeightsOptions {
   // 0: main_bits holds.
   double outlier_density = 0.0;
   // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
-  Isa max_isa = Isa::kAvx512Vnni;
+  Isa max_isa = kHighestIsa;
 };
 
 // Immutable; a handle whose copies share the data. Safe to use from any number of threads.

@@ -13,8 +13,6 @@ namespace qforge {
 namespace cpu {
 namespace {
 
-constexpr Isa kHighestIsa = static_cast<Isa>(kIsaCount - 1);
-
 // "scalar, avx2, ..." in a fixed buffer: an error message must not allocate.
 struct KnownNames {
   char text[160] = "";

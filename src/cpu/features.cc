@@ -24,6 +24,11 @@ const char* WhyNoAvx512(const CpuFeatures& features) noexcept {
   return nullptr;
 }
 
+const char* WhyNoAvx512Vnni(const CpuFeatures& features) noexcept {
+  if (const char* reason = WhyNoAvx512(features)) return reason;
+  return features.avx512_vnni ? nullptr : "CPU lacks avx512_vnni";
+}
+
 }  // namespace
 
 const char* WhyUnsupported(Isa isa, const CpuFeatures& features) noexcept {
@@ -40,8 +45,10 @@ const char* WhyUnsupported(Isa isa, const CpuFeatures& features) noexcept {
       return WhyNoAvx512(features);
     case Isa::kAvx512Vnni256:
     case Isa::kAvx512Vnni:
-      if (const char* reason = WhyNoAvx512(features)) return reason;
-      return features.avx512_vnni ? nullptr : "CPU lacks avx512_vnni";
+      return WhyNoAvx512Vnni(features);
+    case Isa::kAvx512Bf16:
+      if (const char* reason = WhyNoAvx512Vnni(features)) return reason;
+      return features.avx512_bf16 ? nullptr : "CPU lacks avx512_bf16";
   }
   return "not an instruction set of qforge";
 }

@@ -25,6 +25,7 @@ struct CpuFeatures {
   bool avx512dq = false;
   bool avx512vl = false;
   bool avx512_vnni = false;
+  bool avx512_bf16 = false;
 };
 
 // Why `isa` cannot run, as the first thing that is missing: "CPU lacks avx512_vnni". nullptr when

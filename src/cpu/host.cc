@@ -58,6 +58,7 @@ CpuFeatures DetectFeatures(const XbyakCpu& xbyak, bool cpuinfo_works) noexcept {
   features.avx512dq = has(cpuinfo_has_x86_avx512dq(), XbyakCpu::tAVX512DQ);
   features.avx512vl = has(cpuinfo_has_x86_avx512vl(), XbyakCpu::tAVX512VL);
   features.avx512_vnni = has(cpuinfo_has_x86_avx512vnni(), XbyakCpu::tAVX512_VNNI);
+  features.avx512_bf16 = xbyak.has(XbyakCpu::tAVX512_BF16);
   return features;
 }
 

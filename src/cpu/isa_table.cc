@@ -4,14 +4,15 @@ namespace qforge::cpu {
 namespace {
 
 constexpr IsaTraits kTable[] = {
-    // isa, name, vector bytes, vector registers, evex, vnni
-    {Isa::kScalar, "scalar", 0, 0, false, false},
-    {Isa::kAvx2, "avx2", 32, 16, false, false},
-    {Isa::kAvxVnni, "avx_vnni", 32, 16, false, true},
-    {Isa::kAvx512_256, "avx512_256", 32, 32, true, false},
-    {Isa::kAvx512, "avx512", 64, 32, true, false},
-    {Isa::kAvx512Vnni256, "avx512_vnni_256", 32, 32, true, true},
-    {Isa::kAvx512Vnni, "avx512_vnni", 64, 32, true, true},
+    // isa, name, vector bytes, vector registers, evex, vnni, bf16
+    {Isa::kScalar, "scalar", 0, 0, false, false, false},
+    {Isa::kAvx2, "avx2", 32, 16, false, false, false},
+    {Isa::kAvxVnni, "avx_vnni", 32, 16, false, true, false},
+    {Isa::kAvx512_256, "avx512_256", 32, 32, true, false, false},
+    {Isa::kAvx512, "avx512", 64, 32, true, false, false},
+    {Isa::kAvx512Vnni256, "avx512_vnni_256", 32, 32, true, true, false},
+    {Isa::kAvx512Vnni, "avx512_vnni", 64, 32, true, true, false},
+    {Isa::kAvx512Bf16, "avx512_bf16", 64, 32, true, true, true},
 };
 
 constexpr bool RowsFollowTheEnumeration() {

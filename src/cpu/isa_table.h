@@ -15,6 +15,7 @@ struct IsaTraits {
   int vector_registers;  // 16, or 32 with EVEX; 0 for kScalar
   bool evex;             // EVEX encoding: mask registers, and registers 16 to 31
   bool vnni;             // vpdpbusd exists, in the encoding that `evex` says
+  bool bf16;             // vdpbf16ps exists
 };
 
 // `isa` must be one of the enumerators.

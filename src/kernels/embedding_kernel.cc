@@ -19,6 +19,7 @@ Isa WithoutVnni(Isa isa) {
     case Isa::kAvx512Vnni256:
       return Isa::kAvx512_256;
     case Isa::kAvx512Vnni:
+    case Isa::kAvx512Bf16:
       return Isa::kAvx512;
     default:
       return isa;

@@ -21,9 +21,8 @@ void PrintCreation(const std::string& description, Isa isa) {
   std::string text = "qforge: " + description;
   const Result<Isa>& cap = cpu::EnvironmentCap();
   for (int better = static_cast<int>(isa) + 1; better < kIsaCount; ++better) {
-    const std::string why =
-        cpu::WhyRefused(static_cast<Isa>(better), Isa::kAvx512Vnni,
-                        cap.ok() ? *cap : Isa::kAvx512Vnni, cpu::Host().features);
+    const std::string why = cpu::WhyRefused(static_cast<Isa>(better), kHighestIsa,
+                                            cap.ok() ? *cap : kHighestIsa, cpu::Host().features);
     text += std::string("  not ") + IsaName(static_cast<Isa>(better)) + ": " +
             (why.empty() ? "above the cap of the context or the packed weights" : why) + "\n";
   }

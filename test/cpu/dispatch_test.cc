@@ -12,7 +12,7 @@
 namespace qforge::cpu {
 namespace {
 
-std::string Chosen(const CpuFeatures& features, Isa cap, Isa environment_cap = Isa::kAvx512Vnni) {
+std::string Chosen(const CpuFeatures& features, Isa cap, Isa environment_cap = kHighestIsa) {
   return IsaName(ChooseIsa(cap, environment_cap, features));
 }
 
@@ -24,6 +24,8 @@ TEST(DispatchTest, WithoutCapTheBestIsChosen) {
   EXPECT_EQ(Chosen(kSkylakeServer, Isa::kAvx512Vnni), "avx512");
   EXPECT_EQ(Chosen(kCascadeLake, Isa::kAvx512Vnni), "avx512_vnni");
   EXPECT_EQ(Chosen(kZen5, Isa::kAvx512Vnni), "avx512_vnni");
+  EXPECT_EQ(Chosen(kZen5, Isa::kAvx512Bf16), "avx512_bf16");
+  EXPECT_EQ(Chosen(kCascadeLake, Isa::kAvx512Bf16), "avx512_vnni");
   EXPECT_EQ(Chosen(kZen5WithoutZmmState, Isa::kAvx512Vnni), "avx_vnni");
 }
 
@@ -55,10 +57,11 @@ TEST(DispatchTest, TheLowerOfTheTwoCapsCounts) {
 // Every feature set, real or not, under every pair of caps.
 TEST(DispatchTest, TheChoiceIsAllowedAndNoBetterOneIs) {
   bool CpuFeatures::*const fields[] = {
-      &CpuFeatures::avx,       &CpuFeatures::avx512f,  &CpuFeatures::ymm_state,
-      &CpuFeatures::zmm_state, &CpuFeatures::avx2,     &CpuFeatures::fma,
-      &CpuFeatures::f16c,      &CpuFeatures::avx_vnni, &CpuFeatures::avx512bw,
-      &CpuFeatures::avx512dq,  &CpuFeatures::avx512vl, &CpuFeatures::avx512_vnni};
+      &CpuFeatures::avx,        &CpuFeatures::avx512f,  &CpuFeatures::ymm_state,
+      &CpuFeatures::zmm_state,  &CpuFeatures::avx2,     &CpuFeatures::fma,
+      &CpuFeatures::f16c,       &CpuFeatures::avx_vnni, &CpuFeatures::avx512bw,
+      &CpuFeatures::avx512dq,   &CpuFeatures::avx512vl, &CpuFeatures::avx512_vnni,
+      &CpuFeatures::avx512_bf16};
   for (unsigned bits = 0; bits < 1u << std::size(fields); ++bits) {
     CpuFeatures features;
     for (size_t i = 0; i < std::size(fields); ++i) features.*fields[i] = (bits >> i & 1) != 0;
@@ -83,7 +86,7 @@ TEST(DispatchTest, TheChoiceIsAllowedAndNoBetterOneIs) {
 }
 
 TEST(DispatchTest, RefusalSaysWhatWouldHelp) {
-  constexpr Isa kNone = Isa::kAvx512Vnni;
+  constexpr Isa kNone = kHighestIsa;
   EXPECT_EQ(WhyRefused(Isa::kAvx512Vnni, kNone, kNone, kZen5), "");
   EXPECT_EQ(WhyRefused(Isa::kAvx512, kNone, Isa::kAvx2, kZen5),
             "above the cap QFORGE_MAX_ISA=avx2");
@@ -96,8 +99,8 @@ TEST(DispatchTest, RefusalSaysWhatWouldHelp) {
 }
 
 TEST(DispatchTest, EnvironmentCapParses) {
-  EXPECT_EQ(*ParseEnvironmentCap(nullptr), Isa::kAvx512Vnni);
-  EXPECT_EQ(*ParseEnvironmentCap(""), Isa::kAvx512Vnni);
+  EXPECT_EQ(*ParseEnvironmentCap(nullptr), kHighestIsa);
+  EXPECT_EQ(*ParseEnvironmentCap(""), kHighestIsa);
   EXPECT_EQ(*ParseEnvironmentCap("avx2"), Isa::kAvx2);
   EXPECT_EQ(*ParseEnvironmentCap("avx512_vnni_256"), Isa::kAvx512Vnni256);
 
@@ -107,7 +110,8 @@ TEST(DispatchTest, EnvironmentCapParses) {
   EXPECT_STREQ(
       unknown.status().message(),
       "INVALID_ARGUMENT: QFORGE_MAX_ISA: unknown instruction set \"avx3\"; known are scalar, "
-      "avx2, avx_vnni, avx512_256, avx512, avx512_vnni_256, avx512_vnni");
+      "avx2, avx_vnni, avx512_256, avx512, avx512_vnni_256, avx512_vnni, "
+      "avx512_bf16");
 }
 
 TEST(DispatchTest, BestIsaOfThisProcessIsSupported) {

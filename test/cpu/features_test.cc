@@ -29,7 +29,7 @@ TEST(FeaturesTest, KnownCpus) {
   EXPECT_EQ(SupportedNames(kCascadeLake),
             "scalar avx2 avx512_256 avx512 avx512_vnni_256 avx512_vnni");
   EXPECT_EQ(SupportedNames(kZen5),
-            "scalar avx2 avx_vnni avx512_256 avx512 avx512_vnni_256 avx512_vnni");
+            "scalar avx2 avx_vnni avx512_256 avx512 avx512_vnni_256 avx512_vnni avx512_bf16");
   EXPECT_EQ(SupportedNames(kZen5WithoutZmmState), "scalar avx2 avx_vnni");
 }
 
@@ -44,6 +44,8 @@ TEST(FeaturesTest, ReasonNamesTheFirstThingMissing) {
   EXPECT_STREQ(WhyUnsupported(Isa::kAvx512, kKnightsLanding), "CPU lacks avx512bw");
   EXPECT_STREQ(WhyUnsupported(Isa::kAvx512Vnni, kSkylakeServer), "CPU lacks avx512_vnni");
   EXPECT_STREQ(WhyUnsupported(Isa::kAvx512Vnni256, kSkylakeServer), "CPU lacks avx512_vnni");
+  EXPECT_STREQ(WhyUnsupported(Isa::kAvx512Bf16, kSkylakeServer), "CPU lacks avx512_vnni");
+  EXPECT_STREQ(WhyUnsupported(Isa::kAvx512Bf16, kCascadeLake), "CPU lacks avx512_bf16");
   EXPECT_STREQ(WhyUnsupported(Isa::kAvx512Vnni, kZen5WithoutZmmState),
                "operating system does not save ZMM state");
 }
@@ -59,13 +61,16 @@ TEST(FeaturesTest, EveryFeatureCounts) {
       {&CpuFeatures::avx2, "scalar"},
       {&CpuFeatures::fma, "scalar"},
       {&CpuFeatures::f16c, "scalar"},
-      {&CpuFeatures::avx_vnni, "scalar avx2 avx512_256 avx512 avx512_vnni_256 avx512_vnni"},
+      {&CpuFeatures::avx_vnni,
+       "scalar avx2 avx512_256 avx512 avx512_vnni_256 avx512_vnni avx512_bf16"},
       {&CpuFeatures::avx512f, "scalar avx2 avx_vnni"},
       {&CpuFeatures::zmm_state, "scalar avx2 avx_vnni"},
       {&CpuFeatures::avx512bw, "scalar avx2 avx_vnni"},
       {&CpuFeatures::avx512dq, "scalar avx2 avx_vnni"},
       {&CpuFeatures::avx512vl, "scalar avx2 avx_vnni"},
       {&CpuFeatures::avx512_vnni, "scalar avx2 avx_vnni avx512_256 avx512"},
+      {&CpuFeatures::avx512_bf16,
+       "scalar avx2 avx_vnni avx512_256 avx512 avx512_vnni_256 avx512_vnni"},
   };
   for (const auto& [feature, left] : cases) {
     CpuFeatures features = kZen5;

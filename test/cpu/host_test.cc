@@ -63,6 +63,8 @@ TEST(HostTest, AgreesWithTheOperatingSystem) {
   EXPECT_EQ(IsaSupported(Isa::kAvx512_256), avx512);
   EXPECT_EQ(IsaSupported(Isa::kAvx512Vnni), avx512 && listed("avx512_vnni"));
   EXPECT_EQ(IsaSupported(Isa::kAvx512Vnni256), avx512 && listed("avx512_vnni"));
+  EXPECT_EQ(IsaSupported(Isa::kAvx512Bf16),
+            avx512 && listed("avx512_vnni") && listed("avx512_bf16"));
   // Kernels before 5.11 do not know this flag, so that its absence proves nothing.
   if (listed("avx_vnni")) {
     EXPECT_EQ(IsaSupported(Isa::kAvxVnni), avx2);
@@ -122,6 +124,18 @@ int32_t DotProductWithItself(Isa isa, int32_t x) {
       asm("vpbroadcastd %1, %%zmm16\n\t"
           "vpxord %%zmm17, %%zmm17, %%zmm17\n\t"
           "vpdpbusd %%zmm16, %%zmm16, %%zmm17\n\t"
+          "vmovd %%xmm17, %0"
+          : "=r"(result)
+          : "m"(x));
+      break;
+    case Isa::kAvx512Bf16:
+      // The dot product of zeros is added to the one of bytes.
+      asm("vpbroadcastd %1, %%zmm16\n\t"
+          "vpxord %%zmm17, %%zmm17, %%zmm17\n\t"
+          "vpxord %%zmm18, %%zmm18, %%zmm18\n\t"
+          "vpdpbusd %%zmm16, %%zmm16, %%zmm17\n\t"
+          "vdpbf16ps %%zmm18, %%zmm18, %%zmm18\n\t"
+          "vpaddd %%zmm18, %%zmm17, %%zmm17\n\t"
           "vmovd %%xmm17, %0"
           : "=r"(result)
           : "m"(x));

@@ -16,6 +16,7 @@ TEST(IsaTableTest, NamesAreThePublishedOnes) {
   EXPECT_STREQ(IsaName(Isa::kAvx512), "avx512");
   EXPECT_STREQ(IsaName(Isa::kAvx512Vnni256), "avx512_vnni_256");
   EXPECT_STREQ(IsaName(Isa::kAvx512Vnni), "avx512_vnni");
+  EXPECT_STREQ(IsaName(Isa::kAvx512Bf16), "avx512_bf16");
 }
 
 TEST(IsaTableTest, NamesParseBack) {
@@ -56,7 +57,7 @@ TEST(IsaTableTest, UnknownNamesAreRefusedWithTheKnownOnes) {
     EXPECT_STREQ(parsed.status().field(), "name");
     const std::string message = parsed.status().message();
     EXPECT_NE(message.find("scalar, avx2, avx_vnni, avx512_256, avx512, avx512_vnni_256, "
-                           "avx512_vnni"),
+                           "avx512_vnni, avx512_bf16"),
               std::string::npos)
         << message;
   }

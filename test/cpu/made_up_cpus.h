@@ -53,7 +53,8 @@ inline constexpr CpuFeatures kZen5{.avx = true,
                                    .avx512bw = true,
                                    .avx512dq = true,
                                    .avx512vl = true,
-                                   .avx512_vnni = true};
+                                   .avx512_vnni = true,
+                                   .avx512_bf16 = true};
 // What detection reports under a kernel that enables AVX only: cpuinfo hides the rest of AVX-512.
 inline constexpr CpuFeatures kZen5WithoutZmmState{.avx = true,
                                                   .avx512f = true,

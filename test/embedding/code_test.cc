@@ -129,7 +129,8 @@ TEST(EmbeddingCode, IsThatOfTheIsaWithoutVnni) {
     Isa without;
   } pairs[] = {{Isa::kAvxVnni, Isa::kAvx2},
                {Isa::kAvx512Vnni256, Isa::kAvx512_256},
-               {Isa::kAvx512Vnni, Isa::kAvx512}};
+               {Isa::kAvx512Vnni, Isa::kAvx512},
+               {Isa::kAvx512Bf16, Isa::kAvx512}};
   for (const auto& pair : pairs) {
     EmbeddingKernel with, without;
     with.isa = pair.with;

@@ -68,6 +68,11 @@ bool IsIn(ZydisISASet set, const cpu::IsaTraits& isa) {
       return isa.evex && isa.vnni;
     case ZYDIS_ISA_SET_AVX512_VNNI_512:
       return isa.evex && isa.vnni && wide;
+    case ZYDIS_ISA_SET_AVX512_BF16_128:
+    case ZYDIS_ISA_SET_AVX512_BF16_256:
+      return isa.bf16;
+    case ZYDIS_ISA_SET_AVX512_BF16_512:
+      return isa.bf16 && wide;
     default:
       return false;
   }
