@@ -37,9 +37,10 @@ class Bias {
 
 // A matrix of the output's shape that is added after scaling, given at each Run.
 struct Residual {
-  DataType type = DataType::kNone;  // kNone: no residual; else kU8 or kS8
-  float scale = 1.0f;               // finite, > 0
-  int32_t zero_point = 0;           // in the range of `type`
+  // kNone: no residual; else kU8 or kS8, or for float products kF32, kF16 or kBF16
+  DataType type = DataType::kNone;
+  float scale = 1.0f;      // finite, > 0
+  int32_t zero_point = 0;  // in the range of `type`; 0 for floats
 };
 
 enum class Activation : uint8_t {
@@ -48,7 +49,7 @@ enum class Activation : uint8_t {
   kClamp,  // to [clamp_min, clamp_max], in real units
 };
 
-// The type of the result. Made from one of the four structs below it.
+// The type of the result. Made from one of the structs below it.
 struct Output {
   DataType type = DataType::kF32;
   float scale = 1.0f;       // u8 and s8: finite, > 0; else 1
@@ -74,6 +75,12 @@ struct OutputS32 {
 struct OutputF32 {
   operator Output() const noexcept { return {DataType::kF32, 1.0f, 0, false}; }
 };
+struct OutputF16 {
+  operator Output() const noexcept { return {DataType::kF16, 1.0f, 0, false}; }
+};
+struct OutputBF16 {
+  operator Output() const noexcept { return {DataType::kBF16, 1.0f, 0, false}; }
+};
 
 struct Epilogue {
   Bias bias;
@@ -82,6 +89,10 @@ struct Epilogue {
   float clamp_min = 0.0f;  // kClamp: finite or infinite, not NaN, clamp_min <= clamp_max
   float clamp_max = 0.0f;
   Output output;
+  // Float products only: factors of the product and of what the output matrix holds, finite. With a
+  // beta of 0 the output is not read.
+  float alpha = 1.0f;
+  float beta = 0.0f;
 };
 
 }  // namespace qforge

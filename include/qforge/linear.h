@@ -27,9 +27,10 @@ enum class InputScaling : uint8_t {
 };
 
 struct LinearOptions {
-  // kU8, kS8, or kF32. f32 activations are quantised to u8 on the way in:
+  // For s8 weights kU8, kS8, or kF32; f32 activations are quantised to u8 on the way in:
   // q = round_half_even(clamp(x * (1 / scale), -zero_point, 255 - zero_point)) + zero_point.
-  DataType input = DataType::kU8;
+  // For float weights kF32, kF16 or kBF16, whatever the weights' type. kNone: kU8 or kF32.
+  DataType input = DataType::kNone;
   InputScaling scaling = InputScaling::kPerTensor;
   // A is given as (G*K) x M.
   bool transposed_input = false;
@@ -79,6 +80,11 @@ class Linear {
   // output type, and must not overlap the input. Any M >= 0. On an error nothing is written.
   Status Run(const InputMatrix& input, const InputQuantization& quantization,
              const OutputMatrix& output, const RunArguments& arguments = {}) const noexcept;
+  // The same for float weights, and for dynamic scaling: nothing is to be said of A's quantisation.
+  Status Run(const InputMatrix& input, const OutputMatrix& output,
+             const RunArguments& arguments = {}) const noexcept {
+    return Run(input, InputQuantization(), output, arguments);
+  }
 
   // Hands the accumulators, zero-point corrections and s32 bias included, to
   // callback(const AccumulatorTile&) instead of storing them; for epilogues that Epilogue does not
@@ -101,8 +107,8 @@ class Linear {
   // What was chosen and why: ISA, algorithm, tile, kernels. Empty when memory runs out.
   std::string Describe() const noexcept;
 
-  // For the library's own operations.
-  const LinearCore& core() const noexcept;
+  // For the library's own operations; null for float weights.
+  const LinearCore* core() const noexcept;
 
  private:
   struct State;

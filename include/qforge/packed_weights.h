@@ -70,6 +70,18 @@ struct PackedWeightsOptions {
   Isa max_isa = kHighestIsa;
 };
 
+struct FloatWeightsOptions {
+  WeightsLayout layout = WeightsLayout::kInputsByOutputs;
+  int64_t groups = 1;  // as PackedWeightsOptions::groups
+  // What weights are packed as: kF32, kF16 or kBF16, rounded to nearest even. kNone: as given. bf16
+  // weights are what the dot product of avx512_bf16 takes, together with bf16 activations.
+  DataType type = DataType::kNone;
+  // Weights beyond the finite range of `type` become its largest finite values. Otherwise a finite
+  // weight that would become infinite is an error.
+  bool clip_to_finite = false;
+  Isa max_isa = kHighestIsa;  // as PackedWeightsOptions::max_isa
+};
+
 // Immutable; a handle whose copies share the data. Safe to use from any number of threads.
 class PackedWeights {
  public:
@@ -78,6 +90,21 @@ class PackedWeights {
   static Result<PackedWeights> Create(const MatrixView<const int8_t>& weights,
                                       const PackedWeightsOptions& options = {}) noexcept;
 
+  // Weights of a float product: (G*K) x N or (G*N) x K of f32, f16 or bf16. Sizes of 0 are legal.
+  static Result<PackedWeights> Create(const MatrixView<const float>& weights,
+                                      const FloatWeightsOptions& options = {}) noexcept {
+    return CreateFloat(weights, options);
+  }
+  static Result<PackedWeights> Create(const MatrixView<const Half>& weights,
+                                      const FloatWeightsOptions& options = {}) noexcept {
+    return CreateFloat(weights, options);
+  }
+  static Result<PackedWeights> Create(const MatrixView<const BFloat16>& weights,
+                                      const FloatWeightsOptions& options = {}) noexcept {
+    return CreateFloat(weights, options);
+  }
+
+  DataType type() const noexcept;    // kS8, kF32, kF16 or kBF16
   int64_t inputs() const noexcept;   // K, per group
   int64_t outputs() const noexcept;  // N, per group
   int64_t groups() const noexcept;   // G
@@ -93,6 +120,8 @@ class PackedWeights {
   }
 
  private:
+  static Result<PackedWeights> CreateFloat(const InputMatrix& weights,
+                                           const FloatWeightsOptions& options) noexcept;
   explicit PackedWeights(std::shared_ptr<const pack::PackedMatrix> matrix) noexcept
       : matrix_(std::move(matrix)) {}
   std::shared_ptr<const pack::PackedMatrix> matrix_;

@@ -30,6 +30,36 @@
 //   s32 output:    y = acc, or y = y + acc (modulo 2^32) where accumulation was asked for; no float
 //                  stage; ReLU is max(acc, 0), taken before accumulation.
 //
+// Float products (weights of f32, f16 or bf16; A likewise, each in binary32 once converted)
+// ------------------------------------------------------------------------------------------
+//   acc[i][j] = sum_k A[i][k] * B[k][j]
+//
+// K is cut into P parts of 2 * floor(K / 2P) consecutive k each, of which the last one also has
+// what is left. The sum of a part begins at +0 and takes acc = fma(A[i][k], B[k][j], acc) for
+// ascending k; then the parts are added, the first and the second, then the third, and so on. P is
+// 4 where N <= 64 and K >= 256, 2 where N <= 64 and 128 <= K < 256, else 1. A row's result is
+// therefore the same bits for any number of rows beside it, for any number of threads, and on every
+// ISA.
+//
+// The one exception is bf16 A with bf16 weights on avx512_bf16, whose dot product takes two k at a
+// time, rounds as the hardware does, and takes subnormals for zeros; there, too, neither rows nor
+// threads change a bit.
+//
+// Bounds. Each of the n = K - (P - 1) * 2 * floor(K / 2P) + P - 1 roundings that a product goes
+// through at most changes a partial sum by a factor within 1 +- u, u = 2^-24, so that
+//   |acc - exact| <= n * u / (1 - n * u) * sum_k |A[i][k] * B[k][j]| + K * 2^-149
+// as long as no partial sum overflows; sums that are exact at every step are exact. With the bf16
+// dot product K * 2^-149 becomes 2^-126 * sum_k (2 + |A[i][k]| + |B[k][j]|). NaN and infinities go
+// through as in any sum.
+//
+// Then, each line rounded to nearest even once:
+//   r = fma(acc, alpha, bias)      acc + bias if alpha is 1; acc * alpha without a bias
+//   r = fma(C, beta, r)            if beta is not 0; C is what the output matrix holds
+//   r = fma(residual, residual_scale, r)
+//   r = activation(r)              ReLU: r < 0 ? 0 : r; clamp: r < min ? min : r, then r > max ?
+//                                  max : r; NaN stays NaN
+//   y = r, rounded to the output's type to nearest even; beyond its range to infinity
+//
 // Where the host program has changed MXCSR (rounding mode, flush-to-zero, denormals-are-zero), an
 // operation sets the default for its own duration and restores the host's setting.
 #ifndef QFORGE_TYPES_H_

@@ -304,6 +304,22 @@ void Emitter::ConvertBF16ToF32(Vec to, const xb::Operand& from) {
   ShiftLeft32(to, to, 16);
 }
 
+void Emitter::LoadLowerBF16(Vec to, const Address& from) {
+  if (evex()) return vpslld(Full(to), from, 16);
+  Load(to, from);
+  ShiftLeft32(to, to, 16);
+}
+
+void Emitter::LoadUpperBF16(Vec to, const Address& from) {
+  Load(to, from);
+  And(to, to, Constant32(0xFFFF0000));
+}
+
+void Emitter::DotBF16(Vec accumulator, Vec a, const xb::Operand& b) {
+  if (!traits_.bf16) throw EmissionError("DotBF16 on an ISA without it");
+  vdpbf16ps(Full(accumulator), Full(a), b);
+}
+
 void Emitter::ConvertE4M3ToF32(Vec to, const xb::Operand& from) {
   // Sign, exponent and mantissa to bits 15, 13..10 and 9..7 of an f16, the exponent's upper bit 0.
   vpmovsxbw(Half(to), from);

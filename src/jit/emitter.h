@@ -125,6 +125,12 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void ExtendU8To32(Vec to, const qforge_xbyak::Operand& from);
   void ConvertF16ToF32(Vec to, const qforge_xbyak::Operand& from);
   void ConvertBF16ToF32(Vec to, const qforge_xbyak::Operand& from);
+  // Of two bf16 per lane, the one in the lower or in the upper half.
+  void LoadLowerBF16(Vec to, const Address& from);
+  void LoadUpperBF16(Vec to, const Address& from);
+  // accumulator += the products of two bf16 per lane, in binary32, where subnormals are zeros. Only
+  // with IsaTraits::bf16.
+  void DotBF16(Vec accumulator, Vec a, const qforge_xbyak::Operand& b);
   // The bytes of e4m3 or e5m2 with the exponent bias 15, that of f16. e4m3 with another bias is
   // this times a power of two; so is e5m2.
   void ConvertE4M3ToF32(Vec to, const qforge_xbyak::Operand& from);

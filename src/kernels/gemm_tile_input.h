@@ -29,6 +29,15 @@ class TileInput {
     for (int i = 1; i < used_; ++i) e_.lea(pointers_[i], e_.ptr[pointers_[i - 1] + scratch]);
   }
 
+  // Pointers `distance`, which is memory, from each other.
+  void PointAt(const jit::Address& first, const jit::Address& distance) {
+    e_.mov(pointers_[0], first);
+    for (int i = 1; i < used_; ++i) {
+      e_.mov(pointers_[i], distance);
+      e_.add(pointers_[i], pointers_[i - 1]);
+    }
+  }
+
   jit::Address At(int row, int offset) const {
     const jit::Register& base = pointers_[row / kRowsPerPointer];
     const int step = row % kRowsPerPointer;

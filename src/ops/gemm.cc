@@ -143,8 +143,10 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
   }
   base::FloatEnvironment environment;
   try {
+    LinearOptions linear = options.linear;
+    if (linear.input == DataType::kNone) linear.input = DataType::kU8;
     Result<LinearCore> core =
-        LinearCore::Create(context, layout, options.weight_zero_points, epilogue, options.linear);
+        LinearCore::Create(context, layout, options.weight_zero_points, epilogue, linear);
     if (!core.ok()) return core.status();
     auto state = std::make_shared<State>(State{std::move(core).value(), options.layout});
     LinearCore& own = state->core;

@@ -1,9 +1,11 @@
 #include "qforge/linear.h"
 
 #include <new>
+#include <optional>
 
 #include "base/float_environment.h"
 #include "cpu/dispatch.h"
+#include "ops/float_core.h"
 #include "ops/linear_core.h"
 #include "ops/linear_direct.h"
 #include "ops/linear_run.h"
@@ -14,19 +16,24 @@
 namespace qforge {
 
 struct Linear::State {
-  State(std::shared_ptr<const pack::PackedMatrix> matrix_in, LinearCore core_in)
-      : matrix(std::move(matrix_in)), core(std::move(core_in)) {}
+  explicit State(std::shared_ptr<const pack::PackedMatrix> matrix_in)
+      : matrix(std::move(matrix_in)) {}
 
   std::shared_ptr<const pack::PackedMatrix> matrix;
-  LinearCore core;
+  std::optional<FloatCore> float_core;  // float weights, and then nothing of what follows
+  std::optional<LinearCore> core;
   base::AlignedBuffer columns;
   RunWeights weights;
   LinearDirect direct;
 };
 
 Result<Linear> Linear::Create(const Context& context, const PackedWeights& weights,
-                              const Epilogue& epilogue, const LinearOptions& options) noexcept {
+                              const Epilogue& epilogue,
+                              const LinearOptions& given_options) noexcept {
   const pack::PackedMatrix& matrix = weights.matrix();
+  const bool is_float = matrix.layout.type != DataType::kS8;
+  LinearOptions options = given_options;
+  if (options.input == DataType::kNone) options.input = is_float ? DataType::kF32 : DataType::kU8;
   const pack::PanelLayout& layout = matrix.layout;
   if (!cpu::IsWithinCap(layout.isa, context.isa())) {
     return Status::Error(StatusCode::kUnsupported, "weights",
@@ -41,14 +48,24 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
   }
   base::FloatEnvironment environment;
   try {
+    if (is_float) {
+      Result<FloatCore> core = FloatCore::Create(context, layout, epilogue, options);
+      if (!core.ok()) return core.status();
+      auto state = std::make_shared<State>(weights.shared_matrix());
+      FloatCore& own = state->float_core.emplace(std::move(core).value());
+      // The bias is kept here, not by the caller.
+      own.epilogue.bias = own.bias.empty() ? Bias() : Bias(own.bias);
+      if (Verbose()) PrintCreation(own.Describe(), layout.isa);
+      return Linear(std::move(state));
+    }
     Result<LinearCore> core =
         LinearCore::Create(context, layout, !matrix.zero_points.empty(), epilogue, options);
     if (!core.ok()) return core.status();
     for (int64_t j = 0; j < layout.products * layout.outputs; ++j) {
       QFORGE_RETURN_IF_ERROR(CheckColumn("epilogue.bias", matrix, j, core->BiasS32(j)));
     }
-    auto state = std::make_shared<State>(weights.shared_matrix(), std::move(core).value());
-    LinearCore& own = state->core;
+    auto state = std::make_shared<State>(weights.shared_matrix());
+    LinearCore& own = state->core.emplace(std::move(core).value());
     // The epilogue's bias is kept here, not by the caller.
     if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
     if (!own.bias_f32.empty()) own.epilogue.bias = Bias(own.bias_f32);
@@ -81,15 +98,26 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
 Status Linear::Run(const InputMatrix& input, const InputQuantization& quantization,
                    const OutputMatrix& output, const RunArguments& arguments) const noexcept {
   if (state_->direct.Run(input, quantization, output, arguments.residual)) return Status();
+  if (state_->float_core) {
+    QFORGE_RETURN_IF_ERROR(
+        ValidateFloatRun(*state_->float_core, input, quantization, output, arguments.residual));
+    return RunFloatLinear(*state_->float_core, state_->matrix->weights.data(), input, output,
+                          arguments.residual);
+  }
   const TileSink no_sink;
   const RunRequest request{input, quantization, output, arguments.residual, no_sink};
-  QFORGE_RETURN_IF_ERROR(ValidateRun(state_->core, request));
-  return RunLinear(state_->core, state_->weights, request);
+  QFORGE_RETURN_IF_ERROR(ValidateRun(*state_->core, request));
+  return RunLinear(*state_->core, state_->weights, request);
 }
 
 Status Linear::RunTiles(const InputMatrix& input, const InputQuantization& quantization,
                         TileFunction function, void* argument) const noexcept {
-  const Epilogue& epilogue = state_->core.epilogue;
+  if (!state_->core) {
+    return Status::Error(StatusCode::kUnsupported, "weights",
+                         "are %s; tiles of s32 are handed over for s8 weights only",
+                         DataTypeName(state_->matrix->layout.type));
+  }
+  const Epilogue& epilogue = state_->core->epilogue;
   if (epilogue.output.type != DataType::kS32 || epilogue.output.accumulate ||
       epilogue.activation != Activation::kNone) {
     return Status::Error(StatusCode::kUnsupported, "epilogue.output",
@@ -102,18 +130,18 @@ Status Linear::RunTiles(const InputMatrix& input, const InputQuantization& quant
   const InputMatrix no_residual;
   const TileSink sink{function, argument};
   const RunRequest request{input, quantization, no_output, no_residual, sink};
-  QFORGE_RETURN_IF_ERROR(ValidateRun(state_->core, request));
-  return RunLinear(state_->core, state_->weights, request);
+  QFORGE_RETURN_IF_ERROR(ValidateRun(*state_->core, request));
+  return RunLinear(*state_->core, state_->weights, request);
 }
 
 std::string Linear::Describe() const noexcept {
   try {
-    return state_->core.Describe();
+    return state_->float_core ? state_->float_core->Describe() : state_->core->Describe();
   } catch (const std::bad_alloc&) {
     return std::string();
   }
 }
 
-const LinearCore& Linear::core() const noexcept { return state_->core; }
+const LinearCore* Linear::core() const noexcept { return state_->core ? &*state_->core : nullptr; }
 
 }  // namespace qforge

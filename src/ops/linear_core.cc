@@ -74,27 +74,20 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
     return Status::Error(StatusCode::kUnsupported, "epilogue.bias",
                          "f32 cannot be added to s32 output, which has no scale");
   }
-  switch (epilogue.activation) {
-    case Activation::kNone:
-    case Activation::kRelu:
-      break;
-    case Activation::kClamp:
-      if (integer) {
-        return Status::Error(StatusCode::kUnsupported, "epilogue.activation",
-                             "a clamp in real units needs a scale, which s32 output has not");
-      }
-      if (std::isnan(epilogue.clamp_max)) {
-        return Status::Error(StatusCode::kInvalidArgument, "epilogue.clamp_max", "is NaN");
-      }
-      if (!(epilogue.clamp_min <= epilogue.clamp_max)) {  // NaN included
-        return Status::Error(StatusCode::kInvalidArgument, "epilogue.clamp_min",
-                             "%g is not <= clamp_max = %g", static_cast<double>(epilogue.clamp_min),
-                             static_cast<double>(epilogue.clamp_max));
-      }
-      break;
-    default:
-      return Status::Error(StatusCode::kInvalidArgument, "epilogue.activation",
-                           "%d is no activation", static_cast<int>(epilogue.activation));
+  if (integer && epilogue.activation == Activation::kClamp) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.activation",
+                         "a clamp in real units needs a scale, which s32 output has not");
+  }
+  QFORGE_RETURN_IF_ERROR(CheckActivation(epilogue));
+  if (epilogue.alpha != 1.0f) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.alpha",
+                         "%g; only float weights take one other than 1",
+                         static_cast<double>(epilogue.alpha));
+  }
+  if (epilogue.beta != 0.0f) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.beta",
+                         "%g; only float weights take one other than 0",
+                         static_cast<double>(epilogue.beta));
   }
   const Residual& residual = epilogue.residual;
   if (residual.type == DataType::kNone) return Status();

@@ -61,23 +61,7 @@ Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckQuantization(core, request.quantization, rows));
   if (request.sink.function != nullptr) return Status();
 
-  const InputMatrix output = AsInput(request.output);
-  QFORGE_RETURN_IF_ERROR(CheckMatrix("output", output, core.epilogue.output.type, rows, outputs));
-  QFORGE_RETURN_IF_ERROR(CheckNoOverlap("output", output, "input", input));
-  const InputMatrix& residual = request.residual;
-  if (core.epilogue.residual.type == DataType::kNone) {
-    if (residual.data == nullptr) return Status();
-    return Status::Error(StatusCode::kInvalidArgument, "arguments.residual",
-                         "given, but the epilogue has none");
-  }
-  QFORGE_RETURN_IF_ERROR(
-      CheckMatrix("arguments.residual", residual, core.epilogue.residual.type, rows, outputs));
-  // The very same elements are fine: each is read before it is written, by the same thread.
-  if (residual.data == output.data && residual.stride == output.stride &&
-      DataTypeSize(residual.type) == DataTypeSize(output.type)) {
-    return Status();
-  }
-  return CheckNoOverlap("output", output, "arguments.residual", residual);
+  return CheckOutputs(core.epilogue, input, request.output, request.residual, rows, outputs);
 }
 
 }  // namespace qforge

@@ -159,6 +159,7 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
   }
 }
 
+DataType PackedWeights::type() const noexcept { return matrix_->layout.type; }
 int64_t PackedWeights::inputs() const noexcept { return matrix_->layout.inputs; }
 int64_t PackedWeights::outputs() const noexcept { return matrix_->layout.outputs; }
 int64_t PackedWeights::groups() const noexcept { return matrix_->layout.products; }
@@ -173,8 +174,9 @@ std::string PackedWeights::Describe() const noexcept {
   const pack::NarrowShares& shares = matrix_->shares;
   char text[512];
   int length = std::snprintf(text, sizeof(text),
-                             "%" PRId64 " x %" PRId64 " s8 weights, %" PRId64 " group(s), isa %s, ",
-                             layout.inputs, layout.outputs, layout.products, IsaName(layout.isa));
+                             "%" PRId64 " x %" PRId64 " %s weights, %" PRId64 " group(s), isa %s, ",
+                             layout.inputs, layout.outputs, DataTypeName(layout.type),
+                             layout.products, IsaName(layout.isa));
   const auto add = [&](const char* format, auto... values) {
     length +=
         std::snprintf(text + length, sizeof(text) - static_cast<size_t>(length), format, values...);

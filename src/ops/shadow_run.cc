@@ -121,7 +121,7 @@ double RealOutput(const Output& output, const std::byte* data, int64_t index) {
 Status Run(const Context& context, const FloatLayer& layer, const Linear& linear,
            const MatrixView<const float>& input, const InputQuantization& quantization,
            ErrorStatistics* statistics) {
-  const LinearCore& core = linear.core();
+  const LinearCore& core = *linear.core();
   const int64_t columns = core.layout.products * core.layout.outputs;
   std::vector<uint8_t> quantized;
   InputMatrix linear_input(input);
@@ -165,7 +165,11 @@ Status ShadowRun(const Context& context, const FloatLayer& layer, const Linear& 
   if (statistics == nullptr) {
     return Status::Error(StatusCode::kInvalidArgument, "statistics", "is null");
   }
-  const LinearCore& core = linear.core();
+  if (linear.core() == nullptr) {
+    return Status::Error(StatusCode::kUnsupported, "linear",
+                         "has float weights; a shadow run is for s8 weights");
+  }
+  const LinearCore& core = *linear.core();
   QFORGE_RETURN_IF_ERROR(CheckLinear(core));
   QFORGE_RETURN_IF_ERROR(CheckLayer(layer, core.layout));
   QFORGE_RETURN_IF_ERROR(CheckInput(core, input, quantization));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cinttypes>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -190,6 +191,46 @@ Status CheckNoOverlap(const char* field, const InputMatrix& a, const char* other
   if (a_bytes == 0 || b_bytes == 0) return Status();
   if (!Overlap(a.data, a_bytes, b.data, b_bytes)) return Status();
   return Status::Error(StatusCode::kInvalidArgument, field, "overlaps %s", other_field);
+}
+
+Status CheckOutputs(const Epilogue& epilogue, const InputMatrix& input, const OutputMatrix& output,
+                    const InputMatrix& residual, int64_t rows, int64_t cols) noexcept {
+  const InputMatrix written = AsInput(output);
+  QFORGE_RETURN_IF_ERROR(CheckMatrix("output", written, epilogue.output.type, rows, cols));
+  QFORGE_RETURN_IF_ERROR(CheckNoOverlap("output", written, "input", input));
+  if (epilogue.residual.type == DataType::kNone) {
+    if (residual.data == nullptr) return Status();
+    return Status::Error(StatusCode::kInvalidArgument, "arguments.residual",
+                         "given, but the epilogue has none");
+  }
+  QFORGE_RETURN_IF_ERROR(
+      CheckMatrix("arguments.residual", residual, epilogue.residual.type, rows, cols));
+  // The very same elements are fine: each is read before it is written, by the same thread.
+  if (residual.data == written.data && residual.stride == written.stride &&
+      DataTypeSize(residual.type) == DataTypeSize(written.type)) {
+    return Status();
+  }
+  return CheckNoOverlap("output", written, "arguments.residual", residual);
+}
+
+Status CheckActivation(const Epilogue& epilogue) noexcept {
+  switch (epilogue.activation) {
+    case Activation::kNone:
+    case Activation::kRelu:
+      return Status();
+    case Activation::kClamp:
+      if (std::isnan(epilogue.clamp_max)) {
+        return Status::Error(StatusCode::kInvalidArgument, "epilogue.clamp_max", "is NaN");
+      }
+      if (!(epilogue.clamp_min <= epilogue.clamp_max)) {  // NaN included
+        return Status::Error(StatusCode::kInvalidArgument, "epilogue.clamp_min",
+                             "%g is not <= clamp_max = %g", static_cast<double>(epilogue.clamp_min),
+                             static_cast<double>(epilogue.clamp_max));
+      }
+      return Status();
+  }
+  return Status::Error(StatusCode::kInvalidArgument, "epilogue.activation", "%d is no activation",
+                       static_cast<int>(epilogue.activation));
 }
 
 }  // namespace qforge

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "pack/packed_matrix.h"
+#include "qforge/epilogue.h"
 #include "qforge/isa.h"
 #include "qforge/quantization.h"
 #include "qforge/status.h"
@@ -96,6 +97,13 @@ inline InputMatrix AsInput(const OutputMatrix& matrix) noexcept {
   input.type = matrix.type;
   return input;
 }
+
+// Output and residual of one Run: rows x cols, of the epilogue's types, and apart from the input.
+Status CheckOutputs(const Epilogue& epilogue, const InputMatrix& input, const OutputMatrix& output,
+                    const InputMatrix& residual, int64_t rows, int64_t cols) noexcept;
+
+// epilogue.activation and its bounds.
+Status CheckActivation(const Epilogue& epilogue) noexcept;
 
 // `size` bytes at `data`, for CheckNoOverlap.
 inline InputMatrix AsBytes(const void* data, int64_t size) noexcept {

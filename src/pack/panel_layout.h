@@ -6,6 +6,7 @@
 
 #include "kernels/gemm_kernel.h"
 #include "qforge/isa.h"
+#include "qforge/types.h"
 
 namespace qforge::pack {
 
@@ -13,12 +14,15 @@ namespace qforge::pack {
 // product are different things; the latter is `product` here. All products have the same layout.
 struct PanelLayout {
   Isa isa = Isa::kScalar;
-  int64_t inputs = 0;    // K
-  int64_t outputs = 0;   // N
-  int64_t products = 1;  // G
+  DataType type = DataType::kS8;  // or kF32, kF16, kBF16
+  int64_t inputs = 0;             // K
+  int64_t outputs = 0;            // N
+  int64_t products = 1;           // G
   kernels::Summation summation = kernels::Summation::kDot;
   int depth = 0;          // kNarrow: groups of a step
   bool outliers = false;  // kDot: sections of wide groups follow each panel
+
+  int parts = 1;  // of K, for floats: see qforge/types.h
 
   int group_size = 0;       // consecutive k of a column
   int vector_columns = 0;   // columns of a vector
@@ -48,6 +52,11 @@ struct PanelLayout {
 // on the weights, panels are as they are before that.
 PanelLayout MakePanelLayout(Isa isa, kernels::Summation summation, int64_t inputs, int64_t outputs,
                             int64_t products, int depth = 0);
+
+// The same for floats of `type`; see kernels/float_gemm_kernel.h for the panels. With
+// CheckedMultiply, 4 * (K + 4) * (N + 64) * G must fit.
+PanelLayout MakeFloatPanelLayout(Isa isa, DataType type, int64_t inputs, int64_t outputs,
+                                 int64_t products);
 
 }  // namespace qforge::pack
 

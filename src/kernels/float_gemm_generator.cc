@@ -1,0 +1,377 @@
+// Emits the loops of the float micro-kernel; float_gemm_epilogue.cc emits what follows the product.
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "jit/emitter.h"
+#include "kernels/float_gemm_epilogue.h"
+#include "kernels/float_gemm_kernel.h"
+#include "kernels/gemm_tile_input.h"
+
+namespace qforge::kernels {
+namespace {
+
+using jit::Address;
+using jit::AddressTerms;
+using jit::Emitter;
+using jit::Label;
+using jit::Register;
+using jit::Vec;
+using Gpr = qforge_xbyak::Operand;
+
+// Steps are unrolled so that a turn of the loop holds about so many multiplications.
+constexpr int kProductsPerTurn = 48;
+constexpr int kMostStepsPerTurn = 8;
+
+// Weights are prefetched so far ahead of their use.
+constexpr int kPrefetchBytes = 1024;
+
+class Generator {
+ public:
+  Generator(Emitter& emitter, const FloatGemmKernel& kernel)
+      : e_(emitter),
+        kernel_(kernel),
+        // Rows of each part have a pointer of their own.
+        input_(emitter,
+               kernel.split() ? TileInput::kRowsPerPointer * (kernel.streams - 1) + kernel.rows
+                              : kernel.rows,
+               stride_,
+               {Register(Gpr::R8), Register(Gpr::R9), Register(Gpr::R10), Register(Gpr::R11)}),
+        epilogue_(emitter, kernel, {arguments_, output_, residual_, counter_, scratch_}) {}
+
+  void Generate();
+
+ private:
+  using Sums = std::vector<std::vector<Vec>>;  // by row, and by vector of a stream
+
+  // Bytes of a vector of weights, and of a step of a panel.
+  int VectorBytes() const {
+    return kernel_.weights == DataType::kF16 ? e_.vector_bytes() / 2 : e_.vector_bytes();
+  }
+  int StepBytes() const { return kernel_.vectors * VectorBytes(); }
+  int InputBytes() const { return kernel_.step_inputs() * (kernel_.dot ? 2 : 4); }
+  int StepsPerTurn() const;
+
+  void PointAtTile();
+  void Tile();
+  // All steps from where the pointers stand.
+  void Loop(int streams, const Address& count);
+  // The steps that only the last part has.
+  void Rest();
+  void Steps(int count, int first_stream, int streams);
+  // One step, `step` steps behind where the pointers stand; or its first k only.
+  void Step(int step, int first_stream, int streams, bool whole);
+  // The multiplications by one k of a step, or by both if `dot`; `first`: of the streams.
+  void Multiply(int stream, int step, int k, bool whole, bool first);
+  void LoadWeights(Vec to, const AddressTerms& from, int k);
+  void Advance(int steps);
+  // Adds the sums of parts: of the streams, or to and from memory.
+  void AddStreams();
+  void AddToTotals();
+  void ForEachSum(int stream, const std::function<void(Vec sum, int index)>& visit);
+
+  AddressTerms Weights(int stream, int offset) const;
+  Address Input(int stream, int row, int offset) const {
+    return input_.At(kernel_.split() ? stream * TileInput::kRowsPerPointer + row : row, offset);
+  }
+  Address Argument(size_t offset) const { return e_.ptr[arguments_ + static_cast<int>(offset)]; }
+
+  Emitter& e_;
+  const FloatGemmKernel& kernel_;
+
+  const Register arguments_{Gpr::RDI};
+  const Register weights_{Gpr::RSI};
+  const Register stride_{Gpr::RDX};
+  const Register output_{Gpr::RCX};
+  const Register counter_{Gpr::RAX};
+  const Register tiles_{Gpr::RBP};
+  const Register stream_stride_{Gpr::R12};
+  const Register fourth_stream_{Gpr::R13};
+  const Register residual_{Gpr::R14};
+  const Register scratch_{Gpr::R15};
+  TileInput input_;
+  FloatEpilogue epilogue_;
+  std::vector<Sums> sums_;  // by stream
+  std::vector<Vec> b_;
+  Vec a_;
+};
+
+int Generator::StepsPerTurn() const {
+  const int products =
+      kernel_.rows * kernel_.vectors * kernel_.streams * (kernel_.dot ? 1 : kernel_.step_inputs());
+  int steps = 1;
+  while (2 * steps * products <= kProductsPerTurn && steps < kMostStepsPerTurn) steps *= 2;
+  return steps;
+}
+
+void Generator::Generate() {
+  e_.EnterFrame({tiles_, stream_stride_, fourth_stream_, residual_, scratch_});
+  epilogue_.Prepare();
+  e_.mov(stride_, Argument(offsetof(FloatGemmArguments, input_stride)));
+  if (kernel_.streams > 1) {
+    e_.mov(stream_stride_,
+           Argument(kernel_.split() ? offsetof(FloatGemmArguments, part_weights_bytes)
+                                    : offsetof(FloatGemmArguments, weights_stride)));
+  }
+  for (int stream = 0; stream < kernel_.streams; ++stream) {
+    sums_.emplace_back();
+    for (int row = 0; row < kernel_.rows; ++row) {
+      sums_.back().push_back(e_.vectors().Take(kernel_.vectors));
+    }
+  }
+  const auto advance = [&](size_t argument, int bytes) {
+    e_.add(e_.qword[arguments_ + static_cast<int>(argument)], bytes);
+  };
+  Label panel, tile;
+  e_.L(panel);
+  e_.mov(output_, Argument(offsetof(FloatGemmArguments, output)));
+  e_.mov(residual_, Argument(offsetof(FloatGemmArguments, residual)));
+  e_.mov(tiles_, Argument(offsetof(FloatGemmArguments, tiles)));
+  e_.mov(scratch_, Argument(offsetof(FloatGemmArguments, input)));
+  e_.mov(Argument(offsetof(FloatGemmArguments, tile_input)), scratch_);
+  e_.L(tile);
+  PointAtTile();
+  Tile();
+  epilogue_.Begin();
+  for (int row = 0; row < kernel_.rows; ++row) {
+    std::vector<Vec> sums;
+    for (int stream = 0; stream < (kernel_.split() ? 1 : kernel_.streams); ++stream) {
+      const std::vector<Vec>& part = sums_[static_cast<size_t>(stream)][static_cast<size_t>(row)];
+      sums.insert(sums.end(), part.begin(), part.end());
+    }
+    epilogue_.Row(sums);
+  }
+  epilogue_.End();
+  e_.imul(scratch_, stride_, kernel_.rows);
+  e_.add(Argument(offsetof(FloatGemmArguments, tile_input)), scratch_);
+  e_.dec(tiles_);
+  e_.jnz(tile, Emitter::T_NEAR);
+
+  e_.imul(scratch_, Argument(offsetof(FloatGemmArguments, weights_stride)),
+          kernel_.split() ? 1 : kernel_.streams);
+  e_.add(Argument(offsetof(FloatGemmArguments, weights)), scratch_);
+  const int columns = kernel_.row_vectors() * e_.lanes();
+  advance(offsetof(FloatGemmArguments, bias), columns * 4);
+  advance(offsetof(FloatGemmArguments, output), columns * DataTypeSize(kernel_.output));
+  advance(offsetof(FloatGemmArguments, residual), columns * DataTypeSize(kernel_.residual));
+  e_.dec(e_.qword[arguments_ + offsetof(FloatGemmArguments, panels)]);
+  e_.jnz(panel, Emitter::T_NEAR);
+  e_.LeaveFrame();
+}
+
+void Generator::PointAtTile() {
+  e_.mov(weights_, Argument(offsetof(FloatGemmArguments, weights)));
+  if (kernel_.streams > 3) {
+    e_.lea(fourth_stream_, e_.ptr[stream_stride_ + stream_stride_ * 2]);
+    e_.add(fourth_stream_, weights_);
+  }
+  const Address first = Argument(offsetof(FloatGemmArguments, tile_input));
+  if (kernel_.split()) {
+    input_.PointAt(first, Argument(offsetof(FloatGemmArguments, part_input_bytes)));
+  } else {
+    input_.PointAt(first, scratch_);
+  }
+}
+
+void Generator::Tile() {
+  const auto zero = [&] {
+    for (int stream = 0; stream < kernel_.streams; ++stream) {
+      ForEachSum(stream, [&](Vec sum, int) { e_.Zero(sum); });
+    }
+  };
+  a_ = e_.vectors().Take();
+  b_ = e_.vectors().Take(kernel_.vectors);
+  if (kernel_.parts == 1 || kernel_.split()) {
+    zero();
+    Loop(kernel_.streams, Argument(offsetof(FloatGemmArguments, steps)));
+    Rest();
+    if (kernel_.split()) AddStreams();
+  } else {
+    // Part after part, each begun from 0 and added to what those before it gave.
+    Label part, last;
+    e_.mov(e_.qword[arguments_ + offsetof(FloatGemmArguments, parts_left)], kernel_.parts);
+    e_.L(part);
+    zero();
+    Loop(1, Argument(offsetof(FloatGemmArguments, steps)));
+    e_.dec(e_.qword[arguments_ + offsetof(FloatGemmArguments, parts_left)]);
+    e_.jz(last, Emitter::T_NEAR);
+    AddToTotals();
+    e_.jmp(part, Emitter::T_NEAR);
+    e_.L(last);
+    Rest();
+    ForEachSum(0, [&](Vec sum, int index) {
+      e_.AddF32(sum, sum,
+                Argument(offsetof(FloatGemmArguments, totals) +
+                         static_cast<size_t>(index * e_.vector_bytes())));
+    });
+  }
+  e_.vectors().Release(a_);
+  e_.vectors().Release(b_);
+}
+
+void Generator::Loop(int streams, const Address& count) {
+  const int unroll = StepsPerTurn();
+  Label turn, single, rest, done;
+  e_.mov(counter_, count);
+  e_.sub(counter_, unroll);
+  e_.jl(rest, Emitter::T_NEAR);
+  e_.align(32);
+  e_.L(turn);
+  Steps(unroll, 0, streams);
+  e_.sub(counter_, unroll);
+  e_.jge(turn, Emitter::T_NEAR);
+  e_.L(rest);
+  if (unroll > 1) {
+    e_.add(counter_, unroll);
+    e_.jz(done, Emitter::T_NEAR);
+    e_.L(single);
+    Steps(1, 0, streams);
+    e_.dec(counter_);
+    e_.jnz(single, Emitter::T_NEAR);
+    e_.L(done);
+  }
+}
+
+void Generator::Rest() {
+  const int last = kernel_.split() ? kernel_.streams - 1 : 0;
+  const int streams = kernel_.split() ? 1 : kernel_.streams;
+  Label step, done;
+  e_.mov(counter_, Argument(offsetof(FloatGemmArguments, rest)));
+  e_.test(counter_, counter_);
+  e_.jz(done, Emitter::T_NEAR);
+  e_.L(step);
+  Steps(1, last, streams);
+  e_.dec(counter_);
+  e_.jnz(step, Emitter::T_NEAR);
+  e_.L(done);
+  if (kernel_.odd) Step(0, last, streams, false);
+}
+
+void Generator::Steps(int count, int first_stream, int streams) {
+  for (int step = 0; step < count; ++step) Step(step, first_stream, streams, true);
+  Advance(count);
+}
+
+void Generator::Advance(int steps) {
+  e_.add(weights_, steps * StepBytes());
+  if (kernel_.streams > 3) e_.add(fourth_stream_, steps * StepBytes());
+  input_.Advance(steps * InputBytes());
+}
+
+AddressTerms Generator::Weights(int stream, int offset) const {
+  switch (stream) {
+    case 0:
+      return weights_ + offset;
+    case 3:
+      return fourth_stream_ + offset;
+    default:
+      return weights_ + stream_stride_ * stream + offset;
+  }
+}
+
+void Generator::Step(int step, int first_stream, int streams, bool whole) {
+  const int end = first_stream + streams;
+  const int offset = step * StepBytes();
+  // Where a line holds several steps, once per line.
+  const bool new_line = StepBytes() >= 64 || offset % 64 == 0;
+  for (int stream = first_stream; kernel_.prefetch && whole && new_line && stream < end; ++stream) {
+    for (int line = 0; line < StepBytes(); line += 64) {
+      e_.prefetcht0(e_.ptr[Weights(stream, offset + line + kPrefetchBytes)]);
+    }
+  }
+  const int inputs = kernel_.dot || !whole ? 1 : kernel_.step_inputs();
+  for (int k = 0; k < inputs; ++k) {
+    for (int stream = first_stream; stream < end; ++stream) {
+      Multiply(stream, step, k, whole, stream == first_stream);
+    }
+  }
+}
+
+void Generator::LoadWeights(Vec to, const AddressTerms& from, int k) {
+  switch (kernel_.weights) {
+    case DataType::kF16:
+      e_.ConvertF16ToF32(to, e_.ptr[from]);
+      return;
+    case DataType::kBF16:
+      if (kernel_.dot) return e_.Load(to, e_.ptr[from]);
+      k == 0 ? e_.LoadLowerBF16(to, e_.ptr[from]) : e_.LoadUpperBF16(to, e_.ptr[from]);
+      return;
+    default:
+      e_.Load(to, e_.ptr[from]);
+  }
+}
+
+void Generator::Multiply(int stream, int step, int k, bool whole, bool first) {
+  const Sums& sums = sums_[static_cast<size_t>(stream)];
+  // One row uses each vector of f32 once: straight from memory.
+  const bool memory_operand =
+      kernel_.rows == 1 && (kernel_.weights == DataType::kF32 || kernel_.dot);
+  const auto from = [&](int v) { return Weights(stream, step * StepBytes() + v * VectorBytes()); };
+  for (int v = 0; v < kernel_.vectors && !memory_operand; ++v) {
+    LoadWeights(b_[static_cast<size_t>(v)], from(v), k);
+  }
+  for (int row = 0; row < kernel_.rows; ++row) {
+    // Panels side by side share A.
+    const bool loaded = !kernel_.split() && kernel_.rows == 1 && !first;
+    const Address a = Input(stream, row, step * InputBytes() + (kernel_.dot ? 0 : 4 * k));
+    if (!loaded && kernel_.dot && !whole) {
+      e_.movzx(scratch_.cvt32(), e_.word[a.getRegExp()]);
+      e_.Broadcast32(a_, scratch_.cvt32());
+    } else if (!loaded) {
+      e_.Broadcast32(a_, a);
+    }
+    for (int v = 0; v < kernel_.vectors; ++v) {
+      const Vec sum = sums[static_cast<size_t>(row)][static_cast<size_t>(v)];
+      const auto multiply = [&](const qforge_xbyak::Operand& b) {
+        kernel_.dot ? e_.DotBF16(sum, a_, b) : e_.FmaAddF32(sum, a_, b);
+      };
+      if (memory_operand) {
+        multiply(e_.ptr[from(v)]);
+      } else {
+        multiply(e_.Full(b_[static_cast<size_t>(v)]));
+      }
+    }
+  }
+}
+
+void Generator::ForEachSum(int stream, const std::function<void(Vec sum, int index)>& visit) {
+  int index = 0;
+  for (const std::vector<Vec>& row : sums_[static_cast<size_t>(stream)]) {
+    for (Vec sum : row) visit(sum, index++);
+  }
+}
+
+void Generator::AddStreams() {
+  for (int stream = 1; stream < kernel_.streams; ++stream) {
+    std::vector<Vec> totals;
+    ForEachSum(0, [&](Vec sum, int) { totals.push_back(sum); });
+    ForEachSum(stream, [&](Vec sum, int index) {
+      const Vec total = totals[static_cast<size_t>(index)];
+      e_.AddF32(total, total, e_.Full(sum));
+    });
+  }
+}
+
+void Generator::AddToTotals() {
+  // The first part's sums are the totals so far.
+  Label first;
+  const auto total = [&](int index) {
+    return Argument(offsetof(FloatGemmArguments, totals) +
+                    static_cast<size_t>(index * e_.vector_bytes()));
+  };
+  e_.cmp(e_.qword[arguments_ + offsetof(FloatGemmArguments, parts_left)], kernel_.parts - 1);
+  e_.je(first, Emitter::T_NEAR);
+  ForEachSum(0, [&](Vec sum, int index) { e_.AddF32(sum, sum, total(index)); });
+  e_.L(first);
+  ForEachSum(0, [&](Vec sum, int index) { e_.Store(total(index), sum); });
+}
+
+}  // namespace
+
+Result<jit::CodeBytes> EmitFloatGemmKernel(const FloatGemmKernel& kernel) noexcept {
+  return jit::Emit(kernel.isa, kernel.Name(),
+                   [&](Emitter& emitter) { Generator(emitter, kernel).Generate(); });
+}
+
+}  // namespace qforge::kernels

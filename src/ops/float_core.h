@@ -1,0 +1,71 @@
+// Everything about a float product that is fixed when its Linear is created.
+#ifndef QFORGE_OPS_FLOAT_CORE_H_
+#define QFORGE_OPS_FLOAT_CORE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/float_gemm_kernel.h"
+#include "ops/float_preparation.h"
+#include "pack/panel_layout.h"
+#include "qforge/context.h"
+#include "qforge/epilogue.h"
+#include "qforge/linear.h"
+
+namespace qforge {
+
+// The kernels for one kind of panel, by rows - 1: one panel at a time, and where that leaves too
+// few sums, `streams` of them side by side.
+struct FloatKernelSet {
+  int max_rows = 0;
+  kernels::FloatGemmFunction* one[kernels::kMostFloatRows] = {};
+  kernels::FloatGemmFunction* several[kernels::kMostFloatRows] = {};
+  int streams[kernels::kMostFloatRows] = {};
+};
+
+struct FloatCore {
+  explicit FloatCore(const Context& context_in) : context(context_in) {}
+
+  // Validates, and resolves every kernel that a Run can need. Throws std::bad_alloc.
+  static Result<FloatCore> Create(const Context& context, const pack::PanelLayout& layout,
+                                  const Epilogue& epilogue, const LinearOptions& options);
+
+  // A line each for the product and its kernels.
+  std::string Describe() const;
+
+  bool scalar() const { return layout.isa == Isa::kScalar; }
+  bool odd_last_panel() const {
+    return layout.tail_vectors != layout.vectors || layout.tail_lanes != 0;
+  }
+  int TileRows() const {
+    if (scalar()) return 1;
+    return full_panels.max_rows != 0 ? full_panels.max_rows : last_panel.max_rows;
+  }
+
+  Context context;
+  pack::PanelLayout layout;
+  LinearOptions options;
+  Epilogue epilogue;        // for the portable path its bias views `bias`
+  std::vector<float> bias;  // of padded_outputs() columns each product; not padded for kScalar
+
+  kernels::FloatGemmKernel kernel;  // what all kernels of the operation have in common
+  kernels::FloatEpilogueConstants constants{};
+  FloatKernelSet full_panels;
+  FloatKernelSet last_panel;
+  FloatPreparation preparation;
+};
+
+// Everything that changes per call. M comes from the input.
+Status ValidateFloatRun(const FloatCore& core, const InputMatrix& input,
+                        const InputQuantization& quantization, const OutputMatrix& output,
+                        const InputMatrix& residual) noexcept;
+
+// The arguments have been validated; `weights` is the packed matrix. Fails only where there is no
+// memory for the workspace, and then has written nothing.
+Status RunFloatLinear(const FloatCore& core, const std::byte* weights, const InputMatrix& input,
+                      const OutputMatrix& output, const InputMatrix& residual) noexcept;
+
+}  // namespace qforge
+
+#endif  // QFORGE_OPS_FLOAT_CORE_H_

@@ -1,0 +1,105 @@
+#include <cinttypes>
+#include <cmath>
+#include <new>
+
+#include "base/arithmetic.h"
+#include "base/float_environment.h"
+#include "ops/validate.h"
+#include "pack/float_panels.h"
+#include "pack/packed_matrix.h"
+#include "qforge/packed_weights.h"
+#include "ref/float_linear.h"
+
+namespace qforge {
+namespace {
+
+bool IsFloatType(DataType type) {
+  return type == DataType::kF32 || type == DataType::kF16 || type == DataType::kBF16;
+}
+
+// The smallest magnitude that rounds to infinity.
+float RoundsToInfinity(DataType type) {
+  switch (type) {
+    case DataType::kF16:
+      return 65520.0f;
+    case DataType::kBF16:
+      return 0x1.FFp127f;
+    default:
+      return INFINITY;
+  }
+}
+
+// No finite weight becomes infinite.
+Status CheckRange(const InputMatrix& weights, DataType type) {
+  const float limit = RoundsToInfinity(type);
+  if (weights.type == type || std::isinf(limit)) return Status();
+  for (int64_t i = 0; i < weights.rows; ++i) {
+    for (int64_t j = 0; j < weights.cols; ++j) {
+      const float value = ref::FloatElement(weights, i, j);
+      if (std::abs(value) >= limit && !std::isinf(value)) {
+        return Status::Error(StatusCode::kOutOfRange, "weights",
+                             "element (%" PRId64 ", %" PRId64
+                             ") is %g, which %s rounds to infinity; options.clip_to_finite keeps "
+                             "it finite",
+                             i, j, static_cast<double>(value), DataTypeName(type));
+      }
+    }
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<PackedWeights> PackedWeights::CreateFloat(const InputMatrix& weights,
+                                                 const FloatWeightsOptions& options) noexcept {
+  QFORGE_RETURN_IF_ERROR(CheckMatrix("weights", weights, weights.type));
+  QFORGE_RETURN_IF_ERROR(CheckBlocks(options.layout, options.groups, weights.rows));
+  const bool by_row = options.layout == WeightsLayout::kInputsByOutputs;
+  const int64_t products = options.groups;
+  const int64_t inputs = by_row ? weights.rows / products : weights.cols;
+  const int64_t outputs = by_row ? weights.cols : weights.rows / products;
+  QFORGE_RETURN_IF_ERROR(CheckProductSizes(inputs, outputs, products));
+  const DataType type = options.type == DataType::kNone ? weights.type : options.type;
+  if (!IsFloatType(type)) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.type",
+                         "%s; none, f32, f16 or bf16 is needed", DataTypeName(type));
+  }
+  QFORGE_RETURN_IF_ERROR(CheckIsa("options.max_isa", options.max_isa));
+  const Result<Isa> isa = BestIsa(options.max_isa);
+  if (!isa.ok()) return isa.status();
+  const base::FloatEnvironment environment;
+  if (!options.clip_to_finite) QFORGE_RETURN_IF_ERROR(CheckRange(weights, type));
+
+  try {
+    auto matrix = std::make_shared<pack::PackedMatrix>();
+    pack::PanelLayout& layout = matrix->layout;
+    layout = pack::MakeFloatPanelLayout(*isa, type, inputs, outputs, products);
+    const int64_t size = DataTypeSize(type);
+    const int64_t product_bytes =
+        *isa == Isa::kScalar ? inputs * outputs * size : layout.product_bytes;
+    Result<base::AlignedBuffer> buffer =
+        base::AlignedBuffer::Allocate(static_cast<size_t>(product_bytes * products), "weights");
+    if (!buffer.ok()) return buffer.status();
+    matrix->weights = std::move(buffer).value();
+    const int64_t block = by_row ? inputs : outputs;
+    for (int64_t product = 0; product < products; ++product) {
+      pack::FloatWeightsSource source;
+      source.matrix = weights;
+      source.matrix.data = static_cast<const std::byte*>(weights.data) +
+                           product * block * weights.stride * DataTypeSize(weights.type);
+      source.order = options.layout;
+      source.clip_to_finite = options.clip_to_finite;
+      std::byte* const to = matrix->weights.data() + product * product_bytes;
+      if (*isa == Isa::kScalar) {
+        pack::CopyPlainFloats(layout, source, 0, inputs, to);
+      } else {
+        pack::PackFloatPanels(layout, source, 0, layout.panels, to);
+      }
+    }
+    return PackedWeights(std::move(matrix));
+  } catch (const std::bad_alloc&) {
+    return Status::Error(StatusCode::kResourceExhausted, "weights", "no memory to pack them");
+  }
+}
+
+}  // namespace qforge
