@@ -25,7 +25,7 @@ constexpr int kProductsPerTurn = 48;
 constexpr int kMostStepsPerTurn = 8;
 
 // Weights are prefetched so far ahead of their use.
-constexpr int kPrefetchBytes = 1024;
+constexpr int kPrefetchBytes = 12 * 1024;
 
 class Generator {
  public:
