@@ -55,8 +55,8 @@ struct PackedWeightsOptions {
   int32_t activation_maximum = 255;
   // Weights that are added to `weights`, K x (groups * N), so that sums can be beyond s8, as
   // QuantizeWeightsWithOutliers makes them. They are part of the product, before everything else:
-  // B of qforge/types.h is the sum of both. None if column_offsets is empty. K must be in [4,
-  // 2^30].
+  // B of qforge/types.h is the sum of both. None if column_offsets or values is empty; with any, K
+  // must be in [4, 2^30].
   SparseWeights outliers = {};
   // Weights outside of [-2^(main_bits - 1), 2^(main_bits - 1)) are split: what is beyond is
   // multiplied apart, which makes room in sums of 16 bits. 8: where a sum needs it, and nowhere

@@ -227,9 +227,12 @@ TEST_F(BadOutliers, Shape) {
 
 TEST_F(BadOutliers, Entries) {
   data_.outlier_rows[1] = 8;
-  Expect(StatusCode::kOutOfRange, "options.outliers", "value 1 is 8, not in [0, 8)");
+  Expect(StatusCode::kOutOfRange, "options.outliers.row_indices", "value 1 is 8, not in [0, 8)");
   data_.outlier_rows[1] = 4;
-  Expect(StatusCode::kInvalidArgument, "options.outliers", "value 1 is 4, less than the 5");
+  Expect(StatusCode::kInvalidArgument, "options.outliers.row_indices",
+         "value 1 is 4, less than the 5");
+  options_.outliers.values = {};
+  Expect(StatusCode::kInvalidArgument, "options.outliers.values", "0 values for 2 row indices");
 }
 
 TEST_F(BadOutliers, Widths) {
@@ -255,7 +258,7 @@ TEST_F(BadOutliers, Saturation) {
 TEST_F(BadOutliers, BeyondInt32) {
   data_.AddOutlier(2, 7, std::vector<int8_t>(66400, 127));
   options_ = data_.weights_options(Isa::kScalar);
-  Expect(StatusCode::kOutOfRange, "options.outliers", "could leave int32");
+  Expect(StatusCode::kOutOfRange, "options.outliers.values", "could leave int32");
   // With the dense part.
   data_.outlier_values.assign(data_.outlier_values.size(), 0);
   std::fill_n(data_.outlier_values.begin() + 2, 66310, int8_t{127});
@@ -269,11 +272,14 @@ TEST_F(BadOutliers, BeyondInt32) {
 TEST_F(BadOutliers, ManyInputs) {
   const int64_t inputs = (int64_t{1} << 30) + 1;
   const int8_t weight = 0;
-  const int64_t offsets[] = {0, 0};
+  const int64_t offsets[] = {0, 1};
+  const int64_t rows[] = {5};
   PackedWeightsOptions options;
   options.outliers.inputs = inputs;
   options.outliers.outputs = 1;
   options.outliers.column_offsets = offsets;
+  options.outliers.row_indices = rows;
+  options.outliers.values = {&weight, 1};
   const auto packed = PackedWeights::Create({&weight, inputs, 1}, options);
   ASSERT_FALSE(packed.ok());
   EXPECT_EQ(packed.status().code(), StatusCode::kUnsupported);
@@ -293,6 +299,31 @@ TEST_F(Outliers, NoneWithoutOffsets) {
     const auto packed = PackedWeights::Create(data.weights.view<const int8_t>(), options);
     EXPECT_TRUE(packed.ok()) << packed.status().message();
     RecordChecked(isa);
+  }
+}
+
+// As QuantizeWeightsWithOutliers gives them where it allows none: nothing is different, K = 1
+// included.
+TEST_F(Outliers, NoneWithOffsets) {
+  for (const int64_t inputs : {1, 3, 4, 16, 300}) {
+    LinearCase c = MakeCase(3, 20, inputs, 12);
+    c.weights = WeightKind::kAny;
+    LinearData data(c);
+    for (const Isa isa : SupportedIsas()) {
+      for (const Accumulation accumulation : {Accumulation::kExact, Accumulation::kSaturating16}) {
+        PackedWeightsOptions options = data.weights_options(isa);
+        options.accumulation = accumulation;
+        const auto without = PackedWeights::Create(data.weights.view<const int8_t>(), options);
+        const std::vector<int64_t> offsets(21, 0);
+        options.outliers.inputs = inputs;
+        options.outliers.outputs = 20;
+        options.outliers.column_offsets = offsets;
+        const auto with = PackedWeights::Create(data.weights.view<const int8_t>(), options);
+        ASSERT_TRUE(with.ok()) << with.status().message();
+        EXPECT_EQ(with->Describe(), without.value().Describe());
+        RecordChecked(isa);
+      }
+    }
   }
 }
 
