@@ -130,7 +130,8 @@ struct WeightsQuantizationOptions {
   // are no part.
   RangeMethod method = RangeMethod::kMinMax;
   double percentile = 99.99;  // kPercentile: (50, 100]
-  // As in ParameterOptions; no quantised weight lies outside of the values that are used.
+  // As in ParameterOptions; but no quantised weight lies outside of the values that are used, so
+  // that symmetric ones are never -2^(bits-1). NaN becomes the lowest of them.
   int bits = 8;
   bool power_of_two_scale = false;
 };
