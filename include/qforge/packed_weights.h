@@ -59,12 +59,13 @@ struct PackedWeightsOptions {
   // must be in [4, 2^30].
   SparseWeights outliers = {};
   // Weights outside of [-2^(main_bits - 1), 2^(main_bits - 1)) are split: what is beyond is
-  // multiplied apart, which makes room in sums of 16 bits. 8: where a sum needs it, and nowhere
-  // else. Ignored where no sums have 16 bits: with VNNI, and where packing expects the widened
-  // product to be faster. In [2, 8].
+  // multiplied apart, which makes room in sums of 16 bits. In [2, 8]. 8: where a sum needs it, and
+  // nowhere else, which is rarely beaten. 0: the cheapest of these by the cost model, which packs
+  // some panels with each to see; Describe() says which. Ignored where no sums have 16 bits: with
+  // VNNI, and where packing expects the widened product to be faster.
   int main_bits = 8;
-  // Chooses main_bits: the smallest beyond which there are no more than this share of the weights.
-  // 0: main_bits holds.
+  // Chooses main_bits, which must be 8 then: the smallest beyond which there are no more than this
+  // share of the weights, in [0, 1]. 0: main_bits holds.
   double outlier_density = 0.0;
   // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
   Isa max_isa = Isa::kAvx512Vnni;

@@ -51,9 +51,9 @@ bool HasOutliers(const PackedWeightsOptions& options) {
 }
 
 Status CheckOutliers(const PackedWeightsOptions& options, int64_t inputs, int64_t columns) {
-  if (options.main_bits < 2 || options.main_bits > 8) {
-    return Status::Error(StatusCode::kOutOfRange, "options.main_bits", "%d is not in [2, 8]",
-                         options.main_bits);
+  if (options.main_bits != 0 && (options.main_bits < kFewestMainBits || options.main_bits > 8)) {
+    return Status::Error(StatusCode::kOutOfRange, "options.main_bits",
+                         "%d is neither 0 nor in [%d, 8]", options.main_bits, kFewestMainBits);
   }
   if (!(options.outlier_density >= 0.0 && options.outlier_density <= 1.0)) {  // NaN included
     return Status::Error(StatusCode::kOutOfRange, "options.outlier_density", "%g is not in [0, 1]",
@@ -196,6 +196,7 @@ std::string PackedWeights::Describe() const noexcept {
     add(", %d k summed in 16 bits: %.1f %% of groups split, %.1f %% summed in 32 bits",
         layout.depth * layout.group_size, 100.0 * static_cast<double>(shares.split) / groups,
         100.0 * static_cast<double>(shares.wide_groups) / groups);
+    if (matrix_->main_bits < 8) add(", weights beyond %d bits apart", matrix_->main_bits);
   } else if (layout.summation == Summation::kSaturating) {
     add(", %d k summed in 16 bits with saturation", kernels::kSaturatingGroups * layout.group_size);
   } else if (matrix_->accumulation == Accumulation::kSaturating16 && layout.isa != Isa::kScalar) {

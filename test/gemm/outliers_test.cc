@@ -2,12 +2,14 @@
 // which adds each outlier by itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "cpu/isa_table.h"
 #include "gemm/linear_case.h"
 #include "pack/packed_matrix.h"
+#include "plan/summation.h"
 
 namespace qforge::test {
 namespace {
@@ -159,7 +161,7 @@ TEST_F(Outliers, EveryEpilogue) {
 // A narrower main part, of any width, and chosen by density.
 TEST_F(Outliers, MainBits) {
   uint64_t seed = 300;
-  for (int bits = 2; bits <= 8; ++bits) {
+  for (const int bits : {0, 2, 3, 4, 5, 6, 7, 8}) {
     for (const int32_t maximum : {255, 127, 15}) {
       LinearCase c = MakeCase(7, 50, 90, ++seed);
       c.main_bits = bits;
@@ -176,6 +178,38 @@ TEST_F(Outliers, MainBits) {
     c.outlier_density = density;
     CheckOnEveryIsa(c);
   }
+}
+
+// No more panels than are sampled, so that the choice is exact.
+TEST(OutlierWidths, TheCheapestIsChosen) {
+  bool narrower = false;
+  for (const WeightKind weights :
+       {WeightKind::kAny, WeightKind::kTiny, WeightKind::kNormal, WeightKind::kFill2,
+        WeightKind::kUnsafePairInFront, WeightKind::kUnsafePanels}) {
+    for (const int32_t maximum : {255, 127}) {
+      for (const Isa isa : SupportedIsas()) {
+        if (isa == Isa::kScalar || cpu::Traits(isa).vnni) continue;  // no sums of 16 bits
+        LinearCase c = MakeCase(1, cpu::Traits(isa).vector_bytes, 520, 400);
+        c.weights = weights;
+        c.activation_maximum = maximum;
+        const auto cost = [&](int bits) {
+          c.main_bits = bits;
+          const PackedWeights packed = LinearData(c).Pack(isa).value();
+          const pack::PackedMatrix& matrix = packed.matrix();
+          const bool said = packed.Describe().find("weights beyond") != std::string::npos;
+          EXPECT_EQ(said, matrix.main_bits < 8) << packed.Describe();
+          if (bits == 0) narrower = narrower || matrix.main_bits < 8;
+          if (matrix.shares.groups == 0) return plan::kWidenedGroupCost;
+          return matrix.shares.cost / static_cast<double>(matrix.shares.groups);
+        };
+        double least = cost(8);
+        for (int bits = 2; bits < 8; ++bits) least = std::min(least, cost(bits));
+        EXPECT_EQ(cost(0), least) << WeightKindName(weights) << " to " << maximum << ", "
+                                  << IsaName(isa);
+      }
+    }
+  }
+  EXPECT_TRUE(narrower || !IsaSupported(Isa::kAvx512));
 }
 
 TEST_F(Outliers, OnThreads) {
@@ -237,9 +271,9 @@ TEST_F(BadOutliers, Entries) {
 
 TEST_F(BadOutliers, Widths) {
   options_.main_bits = 9;
-  Expect(StatusCode::kOutOfRange, "options.main_bits", "9 is not in [2, 8]");
+  Expect(StatusCode::kOutOfRange, "options.main_bits", "9 is neither 0 nor in [2, 8]");
   options_.main_bits = 1;
-  Expect(StatusCode::kOutOfRange, "options.main_bits", "1 is not in [2, 8]");
+  Expect(StatusCode::kOutOfRange, "options.main_bits", "1 is neither 0 nor in [2, 8]");
   options_.main_bits = 7;
   options_.outlier_density = 0.1;
   Expect(StatusCode::kInvalidArgument, "options.main_bits", "is 7, but options.outlier_density");
