@@ -51,7 +51,8 @@ struct PackedWeightsOptions {
   Accumulation accumulation = Accumulation::kExact;
   // The largest activation that any call will have, 1 to 255. A lower one than 255 is a promise,
   // for u8 activations only, that lets more products be summed in 16 bits: results are undefined,
-  // though nothing else is, where it is broken.
+  // though nothing else is, where it is broken. Quantize() keeps one of 2^bits - 1 with parameters
+  // of so many bits.
   int32_t activation_maximum = 255;
   // Weights that are added to `weights`, K x (groups * N), so that sums can be beyond s8, as
   // QuantizeWeightsWithOutliers makes them. They are part of the product, before everything else:
