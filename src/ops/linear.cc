@@ -50,6 +50,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
     }
     auto state = std::make_shared<State>(weights.shared_matrix(), std::move(core).value());
     LinearCore& own = state->core;
+    own.activation_maximum = matrix.activation_maximum;
     // The epilogue's bias is kept here, not by the caller.
     if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
     if (!own.bias_f32.empty()) own.epilogue.bias = Bias(own.bias_f32);

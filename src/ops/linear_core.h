@@ -69,7 +69,8 @@ struct LinearCore {
   Context context;
   pack::PanelLayout layout;
   LinearOptions options;
-  Epilogue epilogue;  // its bias views the vectors below
+  int32_t activation_maximum = 255;  // as was promised of u8 input
+  Epilogue epilogue;                 // its bias views the vectors below
   std::vector<int32_t> bias_s32;
   std::vector<float> bias_f32;
   bool weight_zero_points = false;

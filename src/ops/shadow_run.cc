@@ -106,6 +106,8 @@ Status QuantizeInput(const LinearCore& core, const MatrixView<const float>& inpu
     if (per_row) parameters = {quantization.row_scales[i], quantization.row_zero_points[i]};
     if (core.options.input == DataType::kU8) {
       QFORGE_RETURN_IF_ERROR(Quantize(from, parameters, ArrayView<uint8_t>(to, input.cols)));
+      const uint8_t most = static_cast<uint8_t>(core.activation_maximum);
+      for (int64_t k = 0; k < input.cols; ++k) to[k] = std::min(to[k], most);
     } else {
       QFORGE_RETURN_IF_ERROR(
           Quantize(from, parameters, ArrayView<int8_t>(reinterpret_cast<int8_t*>(to), input.cols)));

@@ -12,6 +12,7 @@
 
 #include "accuracy/samples.h"
 #include "qforge/quantization.h"
+#include "support/isas.h"
 #include "support/status_matchers.h"
 #include "support/thread_pools.h"
 
@@ -246,6 +247,31 @@ TEST_F(ShadowRunTest, CountsWhatIsNotFinite) {
                         {input.data(), 0, TwinLayers::kInputs}, {1.0f, 0}, &of_nothing)
                   .ok());
   EXPECT_EQ(of_nothing.count, 0);
+}
+
+// Inputs beyond the range that was observed do not break the promise, which only some ISAs need.
+TEST_F(ShadowRunTest, KeepsToTheActivationMaximum) {
+  constexpr int64_t kInputs = 512, kOutputs = 8;
+  const std::vector<float> weights(kInputs * kOutputs, 100.0f);
+  const std::vector<int8_t> quantized(weights.size(), 100);
+  const std::vector<float> input(kInputs, 1000.0f);
+  FloatLayer layer;
+  layer.weights = {weights.data(), kInputs, kOutputs};
+  Epilogue epilogue;
+  epilogue.output = OutputF32{};
+  for (const Isa isa : SupportedIsas()) {
+    PackedWeightsOptions options;
+    options.activation_maximum = 127;
+    options.max_isa = isa;
+    const auto packed = PackedWeights::Create({quantized.data(), kInputs, kOutputs}, options);
+    ASSERT_TRUE(packed.ok()) << packed.status().message();
+    const auto linear = Linear::Create(context_, *packed, epilogue);
+    ASSERT_TRUE(linear.ok()) << linear.status().message();
+    ErrorStatistics error;
+    ASSERT_TRUE(
+        ShadowRun(context_, layer, *linear, {input.data(), 1, kInputs}, {1.0f, 0}, &error).ok());
+    EXPECT_EQ(error.max_absolute, kInputs * 100.0 * (1000 - 127)) << IsaName(isa);
+  }
 }
 
 // Without inputs any number of rows is legal, but not more than there can be bytes for.
