@@ -62,7 +62,8 @@ class Histogram {
   Status Observe(ArrayView<const float> values) noexcept;
   Status Observe(const MatrixView<const float>& values) noexcept;
 
-  // Adds what `other` has counted. Both must have the same max_bins.
+  // Adds what `other` has counted. Both must have the same max_bins. kOutOfRange where a count
+  // would exceed 2^64 - 1. On an error nothing is added.
   Status Merge(const Histogram& other) noexcept;
 
   // Views the histogram, until it changes or ends.

@@ -51,20 +51,22 @@ struct PackedWeightsOptions {
   Accumulation accumulation = Accumulation::kExact;
   // The largest activation that any call will have, 1 to 255. A lower one than 255 is a promise,
   // for u8 activations only, that lets more products be summed in 16 bits: results are undefined,
-  // though nothing else is, where it is broken.
+  // though nothing else is, where it is broken. Quantize() keeps one of 2^bits - 1 with parameters
+  // of so many bits.
   int32_t activation_maximum = 255;
   // Weights that are added to `weights`, K x (groups * N), so that sums can be beyond s8, as
   // QuantizeWeightsWithOutliers makes them. They are part of the product, before everything else:
-  // B of qforge/types.h is the sum of both. None if column_offsets is empty. K must be in [4,
-  // 2^30].
+  // B of qforge/types.h is the sum of both. None if column_offsets or values is empty; with any, K
+  // must be in [4, 2^30].
   SparseWeights outliers = {};
   // Weights outside of [-2^(main_bits - 1), 2^(main_bits - 1)) are split: what is beyond is
-  // multiplied apart, which makes room in sums of 16 bits. 8: where a sum needs it, and nowhere
-  // else. Ignored where no sums have 16 bits: with VNNI, and where packing expects the widened
-  // product to be faster. In [2, 8].
+  // multiplied apart, which makes room in sums of 16 bits. In [2, 8]. 8: where a sum needs it, and
+  // nowhere else, which is rarely beaten. 0: the cheapest of these by the cost model, which packs
+  // some panels with each to see; Describe() says which. Ignored where no sums have 16 bits: with
+  // VNNI, and where packing expects the widened product to be faster.
   int main_bits = 8;
-  // Chooses main_bits: the smallest beyond which there are no more than this share of the weights.
-  // 0: main_bits holds.
+  // Chooses main_bits, which must be 8 then: the smallest beyond which there are no more than this
+  // share of the weights, in [0, 1]. 0: main_bits holds.
   double outlier_density = 0.0;
   // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
   Isa max_isa = kHighestIsa;

@@ -23,7 +23,8 @@ namespace qforge {
 // real = scale * (q - zero_point).
 struct QuantizationParameters {
   float scale = 1.0f;      // finite, at least the smallest normal float, 1.18e-38
-  int32_t zero_point = 0;  // in the range of the quantised type
+  int32_t zero_point = 0;  // one of the values that are used
+  int bits = 8;            // as ParameterOptions::bits: which values Quantize() uses
 };
 
 struct ParameterOptions {
@@ -32,8 +33,8 @@ struct ParameterOptions {
   // 127 steps on either side are used, -128 (u8: 0) is not.
   bool symmetric = false;
   // 2 to 8: only the values from 0 (u8) or -2^(bits-1) (s8) on, 2^bits of them, are used, and what
-  // is said of 128 and 127 above holds for 2^(bits-1) and one less. Quantize() knows the type
-  // alone: what lies outside [min, max] it takes beyond these values.
+  // is said of 128 and 127 above holds for 2^(bits-1) and one less. Quantize() keeps to them,
+  // though not to one less where they are symmetric.
   int bits = 8;
   // The scale is the smallest power of two that covers the range, 2^127 at most.
   bool power_of_two_scale = false;
@@ -84,7 +85,8 @@ struct ValueRange {
 Result<ValueRange> FindRange(ArrayView<const float> values) noexcept;
 
 // q = round_half_even(clamp(x * (1 / scale), lo - zero_point, hi - zero_point)) + zero_point, with
-// lo and hi the limits of the type. NaN gives lo. `output` is as long as `input`.
+// lo and hi the limits of the values that are used: of the type for 8 bits, else as for
+// ParameterOptions::bits. NaN gives lo. `output` is as long as `input`.
 Status Quantize(ArrayView<const float> input, const QuantizationParameters& parameters,
                 ArrayView<uint8_t> output) noexcept;
 Status Quantize(ArrayView<const float> input, const QuantizationParameters& parameters,
@@ -130,7 +132,8 @@ struct WeightsQuantizationOptions {
   // are no part.
   RangeMethod method = RangeMethod::kMinMax;
   double percentile = 99.99;  // kPercentile: (50, 100]
-  // As in ParameterOptions; no quantised weight lies outside of the values that are used.
+  // As in ParameterOptions; but no quantised weight lies outside of the values that are used, so
+  // that symmetric ones are never -2^(bits-1). NaN becomes the lowest of them.
   int bits = 8;
   bool power_of_two_scale = false;
 };

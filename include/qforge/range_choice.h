@@ -40,8 +40,8 @@ struct RangeOptions {
 //   * zeros are exact and add nothing;
 //   * what options.activation moves to a bound lies there.
 //
-// Of `options`, parameters.type, parameters.bits and the activation count. It is evaluated in
-// double precision; 0 for an empty histogram.
+// Of `options`, parameters.type, parameters.bits and the activation count, and not the bits of
+// `parameters`. It is evaluated in double precision; 0 for an empty histogram.
 Result<double> HistogramL2Error(const Histogram& histogram,
                                 const QuantizationParameters& parameters,
                                 const RangeOptions& options = {}) noexcept;

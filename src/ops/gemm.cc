@@ -133,6 +133,8 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
                          static_cast<int>(options.layout));
   }
   QFORGE_RETURN_IF_ERROR(CheckProductSizes(options.inputs, options.outputs, 1));
+  QFORGE_RETURN_IF_ERROR(
+      CheckLinearOptions("options.linear.input", "options.linear.scaling", options.linear));
   pack::PanelLayout layout;
   if (context.isa() == Isa::kScalar) {
     layout.inputs = options.inputs;

@@ -54,6 +54,19 @@ Status Impossible(const char* field) {
   return Status::Error(StatusCode::kInvalidArgument, field, "does not fit the rest of the data");
 }
 
+// The ends of the range are values that were counted. `data` has a bin.
+Status CheckEnds(const HistogramData& data) {
+  const uint64_t first = data.counts[0];
+  const uint64_t last = data.counts[data.counts.size() - 1];
+  if (data.min == 0.0f ? data.zeros == 0 : first == 0) return Impossible("data.min");
+  if (data.max == 0.0f ? data.zeros == 0 || last != 0 : last == 0) return Impossible("data.max");
+  if (data.zeros > 0 && (data.min > 0.0f || data.max < 0.0f)) return Impossible("data.zeros");
+  const bool two_in_one_bin = data.counts.size() == 1 && data.min != 0.0f && data.min != data.max;
+  return two_in_one_bin && first == 1 ? Impossible("data.counts") : Status();
+}
+
+bool SumFits(uint64_t a, uint64_t b) { return a <= std::numeric_limits<uint64_t>::max() - b; }
+
 }  // namespace
 
 Result<Histogram> Histogram::Create(const HistogramOptions& options) noexcept {
@@ -80,9 +93,7 @@ Result<Histogram> Histogram::FromData(const HistogramData& data) noexcept {
 
   uint64_t finite_count = data.zeros;
   for (int64_t i = 0; i < data.counts.size(); ++i) {
-    if (data.counts[i] > std::numeric_limits<uint64_t>::max() - finite_count) {
-      return Impossible("data.counts");
-    }
+    if (!SumFits(finite_count, data.counts[i])) return Impossible("data.counts");
     finite_count += data.counts[i];
   }
   if (finite_count == 0) {
@@ -99,6 +110,7 @@ Result<Histogram> Histogram::FromData(const HistogramData& data) noexcept {
   if (histogram->exponent_ != data.bin_exponent) return Impossible("data.bin_exponent");
   if (histogram->first_bin_ != data.first_bin) return Impossible("data.first_bin");
   if (histogram->bins_ != data.counts.size()) return Impossible("data.counts");
+  QFORGE_RETURN_IF_ERROR(CheckEnds(data));
   std::copy_n(data.counts.data(), data.counts.size(), histogram->counts_.get());
   return histogram;
 }
@@ -184,6 +196,11 @@ Status Histogram::Merge(const Histogram& other) noexcept {
     return Status::Error(StatusCode::kInvalidArgument, "other",
                          "has max_bins %" PRId64 "; this histogram has %" PRId64, other.max_bins_,
                          max_bins_);
+  }
+  if (!SumFits(finite_count_, other.finite_count_) || !SumFits(nans_, other.nans_) ||
+      !SumFits(positive_infinities_, other.positive_infinities_) ||
+      !SumFits(negative_infinities_, other.negative_infinities_)) {
+    return Status::Error(StatusCode::kOutOfRange, "other", "a count would exceed 2^64 - 1");
   }
   const base::FloatEnvironment environment;
   if (other.finite_count_ != 0) Cover(other.min_, other.max_);

@@ -41,6 +41,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
                          "options.max_isa = context.isa()",
                          IsaName(layout.isa), IsaName(context.isa()));
   }
+  QFORGE_RETURN_IF_ERROR(CheckLinearOptions("options.input", "options.scaling", options));
   if (matrix.activation_maximum < 255 && options.input != DataType::kU8) {
     return Status::Error(StatusCode::kUnsupported, "options.input",
                          "%s; weights packed with activation_maximum = %d are for u8",
@@ -66,6 +67,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
     }
     auto state = std::make_shared<State>(weights.shared_matrix());
     LinearCore& own = state->core.emplace(std::move(core).value());
+    own.activation_maximum = matrix.activation_maximum;
     // The epilogue's bias is kept here, not by the caller.
     if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
     if (!own.bias_f32.empty()) own.epilogue.bias = Bias(own.bias_f32);

@@ -103,31 +103,6 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
   return CheckZeroPoint("epilogue.residual.zero_point", residual.zero_point, residual.type);
 }
 
-Status CheckOptions(const LinearOptions& options) {
-  switch (options.input) {
-    case DataType::kU8:
-    case DataType::kS8:
-    case DataType::kF32:
-      break;
-    default:
-      return Status::Error(StatusCode::kInvalidArgument, "options.input",
-                           "%s; u8, s8 or f32 is needed", DataTypeName(options.input));
-  }
-  switch (options.scaling) {
-    case InputScaling::kPerTensor:
-    case InputScaling::kPerRow:
-      return Status();
-    case InputScaling::kDynamicPerTensor:
-    case InputScaling::kDynamicPerRow:
-      if (options.input == DataType::kF32) return Status();
-      return Status::Error(StatusCode::kUnsupported, "options.scaling",
-                           "dynamic scales are found from f32 input, not from %s",
-                           DataTypeName(options.input));
-  }
-  return Status::Error(StatusCode::kInvalidArgument, "options.scaling", "%d is no scaling",
-                       static_cast<int>(options.scaling));
-}
-
 // Limits of r = y / y_scale - y_zero_point, which the activation and the output's type set. The
 // descriptor says which of them the kernels must apply.
 void ResolveBounds(const Epilogue& epilogue, kernels::GemmKernel* kernel,
@@ -195,11 +170,36 @@ Status ResolveKernels(kernels::GemmKernel kernel, int vectors, int tail_lanes, K
 
 }  // namespace
 
+Status CheckLinearOptions(const char* input_field, const char* scaling_field,
+                          const LinearOptions& options) noexcept {
+  switch (options.input) {
+    case DataType::kU8:
+    case DataType::kS8:
+    case DataType::kF32:
+      break;
+    default:
+      return Status::Error(StatusCode::kInvalidArgument, input_field, "%s; u8, s8 or f32 is needed",
+                           DataTypeName(options.input));
+  }
+  switch (options.scaling) {
+    case InputScaling::kPerTensor:
+    case InputScaling::kPerRow:
+      return Status();
+    case InputScaling::kDynamicPerTensor:
+    case InputScaling::kDynamicPerRow:
+      if (options.input == DataType::kF32) return Status();
+      return Status::Error(StatusCode::kUnsupported, scaling_field,
+                           "dynamic scales are found from f32 input, not from %s",
+                           DataTypeName(options.input));
+  }
+  return Status::Error(StatusCode::kInvalidArgument, scaling_field, "%d is no scaling",
+                       static_cast<int>(options.scaling));
+}
+
 Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelLayout& layout,
                                       bool any_weight_zero_point, const Epilogue& epilogue,
                                       const LinearOptions& options) {
   const int64_t columns = layout.products * layout.outputs;
-  QFORGE_RETURN_IF_ERROR(CheckOptions(options));
   QFORGE_RETURN_IF_ERROR(CheckEpilogue(epilogue, columns));
 
   LinearCore core(context);

@@ -24,11 +24,16 @@ struct KernelSet {
   kernels::GemmFunction* bounded[kMostRows] = {};
 };
 
+// The two fields are the names of options.input and options.scaling, which Gemm has elsewhere.
+Status CheckLinearOptions(const char* input_field, const char* scaling_field,
+                          const LinearOptions& options) noexcept;
+
 struct LinearCore {
   explicit LinearCore(const Context& context_in) : context(context_in) {}
 
-  // Validates what does not depend on the weights' values, and resolves every kernel that a Run
-  // can need. `any_weight_zero_point`: whether weights may have zero-points other than 0.
+  // Validates the epilogue as far as it does not depend on the weights' values, and resolves every
+  // kernel that a Run can need. `any_weight_zero_point`: whether weights may have zero-points other
+  // than 0. CheckLinearOptions() has accepted `options`.
   static Result<LinearCore> Create(const Context& context, const pack::PanelLayout& layout,
                                    bool any_weight_zero_point, const Epilogue& epilogue,
                                    const LinearOptions& options);
@@ -64,7 +69,8 @@ struct LinearCore {
   Context context;
   pack::PanelLayout layout;
   LinearOptions options;
-  Epilogue epilogue;  // its bias views the vectors below
+  int32_t activation_maximum = 255;  // as was promised of u8 input
+  Epilogue epilogue;                 // its bias views the vectors below
   std::vector<int32_t> bias_s32;
   std::vector<float> bias_f32;
   bool weight_zero_points = false;

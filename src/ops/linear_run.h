@@ -42,6 +42,11 @@ struct RunRequest {
 plan::ProductShape ShapeOf(const LinearCore& core, int64_t rows);
 int TileRows(const LinearCore& core);
 
+// The parameters of `rows` rows of A. `quantizes`: floats are quantised with them, so that 1 /
+// scale must be finite.
+Status CheckQuantization(const LinearCore& core, const InputQuantization& quantization,
+                         int64_t rows, bool quantizes) noexcept;
+
 // Everything that changes per call. M comes from the input.
 Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept;
 

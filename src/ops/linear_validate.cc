@@ -15,10 +15,11 @@ Status CheckInvertible(const char* field, float scale) {
                        static_cast<double>(scale));
 }
 
+}  // namespace
+
 Status CheckQuantization(const LinearCore& core, const InputQuantization& quantization,
-                         int64_t rows) {
-  const bool is_float = core.options.input == DataType::kF32;
-  const DataType type = is_float ? DataType::kU8 : core.options.input;
+                         int64_t rows, bool quantizes) noexcept {
+  const DataType type = core.options.input == DataType::kF32 ? DataType::kU8 : core.options.input;
   const int64_t scales = quantization.row_scales.size();
   const int64_t zero_points = quantization.row_zero_points.size();
   if (core.options.scaling == InputScaling::kPerRow) {
@@ -31,7 +32,7 @@ Status CheckQuantization(const LinearCore& core, const InputQuantization& quanti
                            "%" PRId64 " values for %" PRId64 " rows", zero_points, rows);
     }
     QFORGE_RETURN_IF_ERROR(CheckScales("quantization.row_scales", quantization.row_scales));
-    for (int64_t row = 0; row < rows && is_float; ++row) {
+    for (int64_t row = 0; row < rows && quantizes; ++row) {
       QFORGE_RETURN_IF_ERROR(
           CheckInvertible("quantization.row_scales", quantization.row_scales[row]));
     }
@@ -44,11 +45,9 @@ Status CheckQuantization(const LinearCore& core, const InputQuantization& quanti
   }
   if (core.preparation.dynamic()) return Status();
   QFORGE_RETURN_IF_ERROR(CheckScale("quantization.scale", quantization.scale));
-  if (is_float) QFORGE_RETURN_IF_ERROR(CheckInvertible("quantization.scale", quantization.scale));
+  if (quantizes) QFORGE_RETURN_IF_ERROR(CheckInvertible("quantization.scale", quantization.scale));
   return CheckZeroPoint("quantization.zero_point", quantization.zero_point, type);
 }
-
-}  // namespace
 
 Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept {
   const bool transposed = core.options.transposed_input;
@@ -58,7 +57,8 @@ Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept {
   const int64_t rows = transposed ? input.cols : input.rows;
   QFORGE_RETURN_IF_ERROR(CheckMatrix("input", input, core.options.input, transposed ? inputs : rows,
                                      transposed ? rows : inputs));
-  QFORGE_RETURN_IF_ERROR(CheckQuantization(core, request.quantization, rows));
+  QFORGE_RETURN_IF_ERROR(
+      CheckQuantization(core, request.quantization, rows, core.options.input == DataType::kF32));
   if (request.sink.function != nullptr) return Status();
 
   return CheckOutputs(core.epilogue, input, request.output, request.residual, rows, outputs);

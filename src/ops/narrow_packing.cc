@@ -17,8 +17,8 @@ using pack::NarrowRules;
 using pack::NarrowShares;
 using pack::PanelLayout;
 
-// Panels, and the inputs of each, that are packed with each depth, to choose one. Deep weights that
-// are not worth it would take long to show that to the end.
+// Panels, and the inputs of each, that are packed with each width and depth, to choose one. Deep
+// weights that are not worth it would take long to show that to the end.
 constexpr int64_t kSampledPanels = 4;
 constexpr int64_t kSampledInputs = 4096;
 
@@ -48,10 +48,13 @@ void PackDense(const PanelLayout& layout, const pack::WeightsSource& source, int
 struct NarrowPlan {
   PanelLayout layout;
   NarrowRules rules;
+  int main_bits = 8;
 };
 
-NarrowPlan MakePlan(const PackingRequest& request, int32_t activation_maximum, int depth) {
+NarrowPlan MakePlan(const PackingRequest& request, int32_t activation_maximum, int main_bits,
+                    int depth) {
   NarrowPlan plan;
+  plan.main_bits = main_bits;
   plan.layout = pack::MakePanelLayout(request.isa, kernels::Summation::kNarrow, request.inputs,
                                       request.outputs, request.products(), depth);
   plan.rules.vector_columns = plan.layout.vector_columns;
@@ -71,13 +74,12 @@ NarrowPanel PackPanel(const PackingRequest& request, const NarrowPlan& plan, int
   rules.wide_group_cost = vectors * plan::kWideGroupCost;
   int8_t* groups = dense->panels.As<int8_t>() + layout.PanelOffset(0, panel);
   std::vector<pack::WideGroup> outliers;
-  if (request.has_outliers() || request.main_bits < 8) {
+  if (request.has_outliers() || plan.main_bits < 8) {
     pack::ColumnRange range;
     range.begin = product * layout.outputs + panel * layout.panel_columns();
     range.columns = rules.columns;
     range.end = (product + 1) * layout.outputs;
-    outliers =
-        pack::TakeOutliers(request.outliers, range, layout.inputs, request.main_bits, groups);
+    outliers = pack::TakeOutliers(request.outliers, range, layout.inputs, plan.main_bits, groups);
   }
   return pack::PackNarrowPanel(rules, groups, layout.inputs, outliers);
 }
@@ -137,13 +139,18 @@ Result<bool> PackNarrow(const PackingRequest& request, pack::PackedMatrix* matri
   NarrowPlan chosen;
   double least_cost =
       has_outliers ? std::numeric_limits<double>::infinity() : plan::kWidenedGroupCost;
-  for (int depth : plan::kNarrowDepths) {
-    const Result<NarrowShares> shares =
-        Sample(sampled, MakePlan(sampled, matrix->activation_maximum, depth));
-    if (!shares.ok()) return shares.status();
-    if (CostPerGroup(*shares) >= least_cost) continue;
-    least_cost = CostPerGroup(*shares);
-    chosen = MakePlan(request, matrix->activation_maximum, depth);
+  // The widest first, which stays where none is cheaper.
+  const bool any_width = request.main_bits == 0;
+  const int narrowest = any_width ? kFewestMainBits : request.main_bits;
+  for (int bits = any_width ? 8 : request.main_bits; bits >= narrowest; --bits) {
+    for (int depth : plan::kNarrowDepths) {
+      const NarrowPlan plan = MakePlan(sampled, matrix->activation_maximum, bits, depth);
+      const Result<NarrowShares> shares = Sample(sampled, plan);
+      if (!shares.ok()) return shares.status();
+      if (CostPerGroup(*shares) >= least_cost) continue;
+      least_cost = CostPerGroup(*shares);
+      chosen = MakePlan(request, matrix->activation_maximum, bits, depth);
+    }
   }
   if (chosen.rules.depth == 0) return false;
 
@@ -188,6 +195,7 @@ Result<bool> PackNarrow(const PackingRequest& request, pack::PackedMatrix* matri
   matrix->sums = std::move(sums);
   matrix->magnitudes = std::move(magnitudes);
   matrix->shares = shares;
+  matrix->main_bits = chosen.main_bits;
   return true;
 }
 

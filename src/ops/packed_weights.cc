@@ -45,10 +45,15 @@ Status CheckCount(const char* field, int64_t count, int64_t products, int64_t co
                        count, products, columns);
 }
 
+// Quantisation that finds no outliers gives column offsets nevertheless.
+bool HasOutliers(const PackedWeightsOptions& options) {
+  return !options.outliers.column_offsets.empty() && !options.outliers.values.empty();
+}
+
 Status CheckOutliers(const PackedWeightsOptions& options, int64_t inputs, int64_t columns) {
-  if (options.main_bits < 2 || options.main_bits > 8) {
-    return Status::Error(StatusCode::kOutOfRange, "options.main_bits", "%d is not in [2, 8]",
-                         options.main_bits);
+  if (options.main_bits != 0 && (options.main_bits < kFewestMainBits || options.main_bits > 8)) {
+    return Status::Error(StatusCode::kOutOfRange, "options.main_bits",
+                         "%d is neither 0 nor in [%d, 8]", options.main_bits, kFewestMainBits);
   }
   if (!(options.outlier_density >= 0.0 && options.outlier_density <= 1.0)) {  // NaN included
     return Status::Error(StatusCode::kOutOfRange, "options.outlier_density", "%g is not in [0, 1]",
@@ -58,20 +63,23 @@ Status CheckOutliers(const PackedWeightsOptions& options, int64_t inputs, int64_
     return Status::Error(StatusCode::kInvalidArgument, "options.main_bits",
                          "is %d, but options.outlier_density chooses it", options.main_bits);
   }
-  const bool any = !options.outliers.column_offsets.empty();
+  const SparseWeights& outliers = options.outliers;
+  if (!outliers.column_offsets.empty()) {
+    if (outliers.inputs != inputs || outliers.outputs != columns) {
+      return Status::Error(StatusCode::kInvalidArgument, "options.outliers",
+                           "%" PRId64 " x %" PRId64 "; K x groups * N = %" PRId64 " x %" PRId64
+                           " is needed",
+                           outliers.inputs, outliers.outputs, inputs, columns);
+    }
+    QFORGE_RETURN_IF_ERROR(ValidateSparseWeights("options.outliers", outliers));
+  }
+  const bool any = HasOutliers(options);
   if ((any || options.main_bits != 8 || options.outlier_density > 0.0) &&
       options.accumulation == Accumulation::kSaturating16) {
     return Status::Error(StatusCode::kUnsupported, "options.accumulation",
                          "outliers are not for sums that saturate");
   }
   if (!any) return Status();
-  const SparseWeights& outliers = options.outliers;
-  if (outliers.inputs != inputs || outliers.outputs != columns) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.outliers",
-                         "%" PRId64 " x %" PRId64 "; K x groups * N = %" PRId64 " x %" PRId64
-                         " is needed",
-                         outliers.inputs, outliers.outputs, inputs, columns);
-  }
   if (inputs < kFewestOutlierInputs) {
     return Status::Error(StatusCode::kUnsupported, "options.outliers",
                          "K = %" PRId64 "; at least %" PRId64 " is needed", inputs,
@@ -82,9 +90,7 @@ Status CheckOutliers(const PackedWeightsOptions& options, int64_t inputs, int64_
                          "K = %" PRId64 "; at most %" PRId64 " is possible", inputs,
                          kMostSectionInputs);
   }
-  const Status status = ValidateSparseWeights(outliers);
-  if (status.ok()) return Status();
-  return Status::Error(status.code(), "options.outliers", "%s", status.message());
+  return Status();
 }
 
 }  // namespace
@@ -144,7 +150,7 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
       source.order = options.layout;
       request.sources.push_back(source);
     }
-    request.outliers = options.outliers;
+    if (HasOutliers(options)) request.outliers = options.outliers;
     request.main_bits = options.main_bits;
     if (options.outlier_density > 0.0) {
       request.main_bits = NarrowestMainBits(request, options.outlier_density);
@@ -192,6 +198,7 @@ std::string PackedWeights::Describe() const noexcept {
     add(", %d k summed in 16 bits: %.1f %% of groups split, %.1f %% summed in 32 bits",
         layout.depth * layout.group_size, 100.0 * static_cast<double>(shares.split) / groups,
         100.0 * static_cast<double>(shares.wide_groups) / groups);
+    if (matrix_->main_bits < 8) add(", weights beyond %d bits apart", matrix_->main_bits);
   } else if (layout.summation == Summation::kSaturating) {
     add(", %d k summed in 16 bits with saturation", kernels::kSaturatingGroups * layout.group_size);
   } else if (matrix_->accumulation == Accumulation::kSaturating16 && layout.isa != Isa::kScalar) {

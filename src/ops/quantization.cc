@@ -29,7 +29,15 @@ Status CheckParameters(const QuantizationParameters& parameters, DataType type) 
                          static_cast<double>(FloatLimits::min()),
                          static_cast<double>(FloatLimits::max()));
   }
-  return CheckZeroPoint("parameters.zero_point", parameters.zero_point, type);
+  const ParameterOptions used{type, /*symmetric=*/false, parameters.bits};
+  QFORGE_RETURN_IF_ERROR(CheckParameterOptions("", "parameters.bits", used));
+  if (parameters.zero_point >= LowestOf(used) && parameters.zero_point <= HighestOf(used)) {
+    return Status();
+  }
+  return Status::Error(StatusCode::kOutOfRange, "parameters.zero_point",
+                       "%d is not in [%d, %d], the values of %s with %d bits",
+                       parameters.zero_point, LowestOf(used), HighestOf(used), DataTypeName(type),
+                       parameters.bits);
 }
 
 template <class Input, class Output>
@@ -58,6 +66,13 @@ Status QuantizeArray(ArrayView<const float> input, const QuantizationParameters&
   if (!quantize.ok()) return quantize.status();
   const base::FloatEnvironment environment;
   (*quantize)(input.data(), input.size(), input.size(), &parameters, output.data());
+  if (parameters.bits == 8) return Status();
+  // Kernels know the type alone. All bounds are integers: clamped behind the rounding they are the
+  // same.
+  const ParameterOptions used{kType, /*symmetric=*/false, parameters.bits};
+  const T lowest = static_cast<T>(LowestOf(used));
+  const T highest = static_cast<T>(HighestOf(used));
+  for (int64_t i = 0; i < output.size(); ++i) output[i] = std::clamp(output[i], lowest, highest);
   return Status();
 }
 

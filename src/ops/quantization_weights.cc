@@ -231,10 +231,14 @@ class WeightsQuantizer {
     return parameters;
   }
 
+  // Takes back what Quantize(), which knows the type alone, put beyond the values that are used:
+  // clipped weights, infinities and NaN.
   void Narrow(int8_t* quantized, int64_t count) const {
-    if (options_.parameters.bits == 8) return;
-    const int8_t lowest = static_cast<int8_t>(LowestOf(options_.parameters));
-    const int8_t highest = static_cast<int8_t>(HighestOf(options_.parameters));
+    const ParameterOptions& parameters = options_.parameters;
+    if (parameters.bits == 8 && !parameters.symmetric) return;
+    const int8_t lowest =
+        static_cast<int8_t>(LowestOf(parameters) + (parameters.symmetric ? 1 : 0));
+    const int8_t highest = static_cast<int8_t>(HighestOf(parameters));
     for (int64_t i = 0; i < count; ++i) quantized[i] = std::clamp(quantized[i], lowest, highest);
   }
 

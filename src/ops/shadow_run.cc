@@ -4,8 +4,10 @@
 #include <new>
 #include <vector>
 
+#include "base/arithmetic.h"
 #include "base/float_environment.h"
 #include "ops/linear_core.h"
+#include "ops/linear_run.h"
 #include "ops/parallel.h"
 #include "ops/validate.h"
 #include "qforge/accuracy.h"
@@ -79,13 +81,17 @@ Status CheckInput(const LinearCore& core, const MatrixView<const float>& input,
                   const InputQuantization& quantization) {
   QFORGE_RETURN_IF_ERROR(CheckMatrix("input", InputMatrix(input), DataType::kF32, input.rows,
                                      core.layout.products * core.layout.inputs));
-  if (core.options.scaling != InputScaling::kPerRow) return Status();
-  for (const int64_t size : {quantization.row_scales.size(), quantization.row_zero_points.size()}) {
-    if (size == input.rows) continue;
-    return Status::Error(StatusCode::kInvalidArgument, "quantization",
-                         "has %" PRId64 " rows; the input has %" PRId64, size, input.rows);
+  // What Run() takes for each row; where K is 0 there may be any number of them.
+  int64_t bytes;
+  const int64_t columns = core.layout.products * core.layout.outputs;
+  if (!base::CheckedMultiply<int64_t>(
+          input.rows, columns * int64_t{sizeof(float)} + int64_t{sizeof(ErrorStatistics)},
+          &bytes)) {
+    return Status::Error(StatusCode::kOutOfRange, "input",
+                         "%" PRId64 " rows of %" PRId64 " outputs are too many", input.rows,
+                         columns);
   }
-  return Status();
+  return CheckQuantization(core, quantization, input.rows, /*quantizes=*/true);
 }
 
 // The input as the linear takes it.
@@ -100,6 +106,8 @@ Status QuantizeInput(const LinearCore& core, const MatrixView<const float>& inpu
     if (per_row) parameters = {quantization.row_scales[i], quantization.row_zero_points[i]};
     if (core.options.input == DataType::kU8) {
       QFORGE_RETURN_IF_ERROR(Quantize(from, parameters, ArrayView<uint8_t>(to, input.cols)));
+      const uint8_t most = static_cast<uint8_t>(core.activation_maximum);
+      for (int64_t k = 0; k < input.cols; ++k) to[k] = std::min(to[k], most);
     } else {
       QFORGE_RETURN_IF_ERROR(
           Quantize(from, parameters, ArrayView<int8_t>(reinterpret_cast<int8_t*>(to), input.cols)));

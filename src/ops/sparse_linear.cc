@@ -172,7 +172,7 @@ int64_t SparseLinear::State::TaskBytes() const {
 
 Result<SparseLinear> SparseLinear::Create(const Context& context, const SparseWeights& weights,
                                           const SparseLinearOptions& options) noexcept {
-  QFORGE_RETURN_IF_ERROR(ValidateSparseWeights(weights));
+  QFORGE_RETURN_IF_ERROR(ValidateSparseWeights("weights", weights));
   try {
     auto state = std::make_shared<State>(context);
     state->isa = context.isa();

@@ -1,4 +1,4 @@
-// What SparseLinear refuses.
+// Which sparse weights are refused.
 #ifndef QFORGE_OPS_SPARSE_VALIDATE_H_
 #define QFORGE_OPS_SPARSE_VALIDATE_H_
 
@@ -7,8 +7,9 @@
 
 namespace qforge {
 
-// The arrays describe a matrix, and no sum of a column can leave int32.
-Status ValidateSparseWeights(const SparseWeights& weights) noexcept;
+// The arrays describe a matrix, and no sum of a column can leave int32. `name` is what the caller
+// calls the weights.
+Status ValidateSparseWeights(const char* name, const SparseWeights& weights) noexcept;
 
 }  // namespace qforge
 

@@ -162,7 +162,7 @@ int NarrowestMainBits(const PackingRequest& request, double density) {
   const double most =
       density * static_cast<double>(request.inputs * request.outputs * request.products());
   int bits = 8;
-  for (int64_t count = 0; bits > 2; --bits) {
+  for (int64_t count = 0; bits > kFewestMainBits; --bits) {
     count += beyond[bits];
     if (static_cast<double>(count) > most) break;
   }

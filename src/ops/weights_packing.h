@@ -19,13 +19,15 @@ inline constexpr int64_t kFewestOutlierInputs = 4;
 // Sections of a panel name places in a row by differences of 32 bits.
 inline constexpr int64_t kMostSectionInputs = int64_t{1} << 30;
 
+inline constexpr int kFewestMainBits = 2;
+
 struct PackingRequest {
   Isa isa = Isa::kScalar;
   std::vector<pack::WeightsSource> sources;  // one per product
   int64_t inputs = 0;                        // K
   int64_t outputs = 0;                       // N
   SparseWeights outliers;                    // valid, or empty
-  int main_bits = 8;
+  int main_bits = 8;                         // 0: chosen by the cost model
 
   bool has_outliers() const { return !outliers.column_offsets.empty(); }
   int64_t products() const { return static_cast<int64_t>(sources.size()); }

@@ -24,6 +24,7 @@ struct PackedMatrix {
   // sum_k |B - zero_point|; empty: found from `weights`, which kNarrow does not allow.
   std::vector<int64_t> magnitudes;
   NarrowShares shares;  // kNarrow; and wide_groups where the layout has outliers
+  int main_bits = 8;    // kNarrow: beyond it weights were split
   // kScalar: SparseWeights::column_offsets, row_indices and values of the outliers.
   std::vector<int64_t> outlier_offsets;
   std::vector<int64_t> outlier_rows;

@@ -23,6 +23,7 @@ QuantizationParameters ChooseParameters(float min, float max,
   }
 
   QuantizationParameters parameters;
+  parameters.bits = options.bits;
   if (options.symmetric) parameters.zero_point = is_signed ? 0 : half;
   if (low == high) return parameters;
   parameters.scale = std::max(static_cast<float>((high - low) / steps), FloatLimits::min());

@@ -12,6 +12,7 @@
 
 #include "accuracy/samples.h"
 #include "qforge/quantization.h"
+#include "support/isas.h"
 #include "support/status_matchers.h"
 #include "support/thread_pools.h"
 
@@ -248,6 +249,50 @@ TEST_F(ShadowRunTest, CountsWhatIsNotFinite) {
   EXPECT_EQ(of_nothing.count, 0);
 }
 
+// Inputs beyond the range that was observed do not break the promise, which only some ISAs need.
+TEST_F(ShadowRunTest, KeepsToTheActivationMaximum) {
+  constexpr int64_t kInputs = 512, kOutputs = 8;
+  const std::vector<float> weights(kInputs * kOutputs, 100.0f);
+  const std::vector<int8_t> quantized(weights.size(), 100);
+  const std::vector<float> input(kInputs, 1000.0f);
+  FloatLayer layer;
+  layer.weights = {weights.data(), kInputs, kOutputs};
+  Epilogue epilogue;
+  epilogue.output = OutputF32{};
+  for (const Isa isa : SupportedIsas()) {
+    PackedWeightsOptions options;
+    options.activation_maximum = 127;
+    options.max_isa = isa;
+    const auto packed = PackedWeights::Create({quantized.data(), kInputs, kOutputs}, options);
+    ASSERT_TRUE(packed.ok()) << packed.status().message();
+    const auto linear = Linear::Create(context_, *packed, epilogue);
+    ASSERT_TRUE(linear.ok()) << linear.status().message();
+    ErrorStatistics error;
+    ASSERT_TRUE(
+        ShadowRun(context_, layer, *linear, {input.data(), 1, kInputs}, {1.0f, 0}, &error).ok());
+    EXPECT_EQ(error.max_absolute, kInputs * 100.0 * (1000 - 127)) << IsaName(isa);
+  }
+}
+
+// Without inputs any number of rows is legal, but not more than there can be bytes for.
+TEST_F(ShadowRunTest, MoreRowsThanThereIsMemory) {
+  const auto packed = PackedWeights::Create(MatrixView<const int8_t>(nullptr, 0, 16));
+  ASSERT_TRUE(packed.ok());
+  Epilogue epilogue;
+  epilogue.output = OutputF32{};
+  const LinearOptions options{DataType::kF32, InputScaling::kDynamicPerTensor};
+  const auto linear = Linear::Create(context_, *packed, epilogue, options);
+  ASSERT_TRUE(linear.ok());
+  FloatLayer layer;
+  layer.weights = {nullptr, 0, 16};
+  ErrorStatistics error;
+  for (const int64_t rows : {int64_t{1} << 57, int64_t{1} << 60}) {
+    EXPECT_TRUE(IsError(ShadowRun(context_, layer, *linear, {nullptr, rows, 0}, {}, &error),
+                        StatusCode::kOutOfRange, "input"));
+  }
+  EXPECT_EQ(error.count, 0);
+}
+
 TEST_F(ShadowRunTest, NamesTheBadArgument) {
   constexpr StatusCode kInvalid = StatusCode::kInvalidArgument;
   const TwinLayers twins(context_, WeightsLayout::kInputsByOutputs, 1, OutputF32{}, {DataType::kU8},
@@ -280,11 +325,15 @@ TEST_F(ShadowRunTest, NamesTheBadArgument) {
   };
   EXPECT_TRUE(IsError(run(twins, x, {1.0f, 0}, nullptr), kInvalid, "statistics"));
   EXPECT_TRUE(IsError(run(twins, {input.data(), 1, 36}, {1.0f, 0}, &error), kInvalid, "input"));
-  EXPECT_TRUE(
-      IsError(run(twins, x, {0.0f, 0}, &error), StatusCode::kOutOfRange, "parameters.scale"));
+  for (const float scale : {0.0f, 0x1p-127f}) {
+    EXPECT_TRUE(
+        IsError(run(twins, x, {scale, 0}, &error), StatusCode::kOutOfRange, "quantization.scale"));
+  }
+  EXPECT_TRUE(IsError(run(twins, x, {1.0f, 256}, &error), StatusCode::kOutOfRange,
+                      "quantization.zero_point"));
   const TwinLayers per_row(context_, WeightsLayout::kInputsByOutputs, 1, OutputF32{},
                            {DataType::kU8, InputScaling::kPerRow}, Activation::kNone);
-  EXPECT_TRUE(IsError(run(per_row, x, {1.0f, 0}, &error), kInvalid, "quantization"));
+  EXPECT_TRUE(IsError(run(per_row, x, {1.0f, 0}, &error), kInvalid, "quantization.row_scales"));
   const TwinLayers s32(context_, WeightsLayout::kInputsByOutputs, 1, OutputF32{},
                        {DataType::kU8, InputScaling::kPerTensor, true}, Activation::kNone);
   EXPECT_TRUE(IsError(run(s32, x, {1.0f, 0}, &error), StatusCode::kUnsupported, "linear"));

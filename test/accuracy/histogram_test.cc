@@ -317,6 +317,57 @@ TEST(Histogram, RefusesWhatCannotBe) {
                       }),
                       kInvalid, "data.counts"));
   EXPECT_TRUE(IsError(with([](auto& d) { d.zeros = ~uint64_t{0}; }), kInvalid, "data.counts"));
+
+  // The ends of the range are values: they were counted, in their bins or as zeros.
+  const auto with_counts = [](const Histogram& from, auto change) {
+    HistogramData data = from.data();
+    std::vector<uint64_t> counts(data.counts.data(), data.counts.data() + data.counts.size());
+    data.counts = {counts.data(), data.counts.size()};
+    EXPECT_TRUE(Histogram::FromData(data).ok());
+    change(data, counts);
+    return Histogram::FromData(data).status();
+  };
+  const auto no_first = [](auto&, auto& counts) { counts.front() = 0; };
+  const auto no_last = [](auto&, auto& counts) { counts.back() = 0; };
+  const auto more_last = [](auto&, auto& counts) { ++counts.back(); };
+  const auto no_zeros = [](auto& data, auto&) { data.zeros = 0; };
+  const auto more_zeros = [](auto& data, auto&) { ++data.zeros; };
+  EXPECT_TRUE(IsError(with_counts(histogram, no_first), kInvalid, "data.min"));
+  EXPECT_TRUE(IsError(with_counts(histogram, no_last), kInvalid, "data.max"));
+  EXPECT_TRUE(with_counts(histogram, more_zeros).ok());
+  EXPECT_TRUE(IsError(with_counts(Of({0.0f, 1.0f}), no_zeros), kInvalid, "data.min"));
+  EXPECT_TRUE(IsError(with_counts(Of({-1.0f, 0.0f}), no_zeros), kInvalid, "data.max"));
+  EXPECT_TRUE(IsError(with_counts(Of({-1.0f, 0.0f}), more_last), kInvalid, "data.max"));
+  EXPECT_TRUE(IsError(with_counts(Of({1.0f, 2.0f}), more_zeros), kInvalid, "data.zeros"));
+  EXPECT_TRUE(IsError(with_counts(Of({-2.0f, -1.0f}), more_zeros), kInvalid, "data.zeros"));
+  // Two values of one bin.
+  const Histogram subnormal = Of({0x1p-130f, 0x1p-129f});
+  ASSERT_EQ(subnormal.counts().size(), 1);
+  EXPECT_TRUE(IsError(with_counts(subnormal, [](auto&, auto& counts) { counts[0] = 1; }), kInvalid,
+                      "data.counts"));
+}
+
+TEST(Histogram, CountsDoNotWrapAround) {
+  const Histogram one = Of({1.0f, kNan, kInfinity, -kInfinity});
+  static constexpr uint64_t kMost = ~uint64_t{0};
+  const auto merge = [&](auto change) {
+    HistogramData data = one.data();
+    change(data);
+    Histogram many = std::move(Histogram::FromData(data)).value();
+    const Status status = many.Merge(one);
+    // Nothing has been added.
+    EXPECT_TRUE(Same(many, Histogram::FromData(data).value()));
+    return status;
+  };
+  EXPECT_TRUE(IsError(merge([](auto& d) {
+                        d.counts = {&kMost, 1};
+                      }),
+                      StatusCode::kOutOfRange, "other"));
+  EXPECT_TRUE(IsError(merge([](auto& d) { d.nans = kMost; }), StatusCode::kOutOfRange, "other"));
+  EXPECT_TRUE(IsError(merge([](auto& d) { d.positive_infinities = kMost; }),
+                      StatusCode::kOutOfRange, "other"));
+  EXPECT_TRUE(IsError(merge([](auto& d) { d.negative_infinities = kMost; }),
+                      StatusCode::kOutOfRange, "other"));
 }
 
 class BinIndices : public EveryIsaTest {};

@@ -85,7 +85,8 @@ void Check(const Weights& w, const Context& context) {
   options.percentile = w.options.percentile;
   options.parameters = {DataType::kS8, w.options.symmetric, w.options.bits,
                         w.options.power_of_two_scale};
-  const int lowest = -(1 << (w.options.bits - 1));
+  const int highest = (1 << (w.options.bits - 1)) - 1;
+  const int lowest = w.options.symmetric ? -highest : -highest - 1;
   for (int64_t part = 0; part < w.parts(); ++part) {
     std::vector<float> own;
     std::vector<int8_t> actual;
@@ -105,7 +106,7 @@ void Check(const Weights& w, const Context& context) {
     std::vector<int8_t> expected(own.size());
     ASSERT_TRUE(qforge::Quantize(own, chosen->parameters, ArrayView<int8_t>(expected)).ok());
     for (int8_t& q : expected) {
-      q = static_cast<int8_t>(std::clamp<int>(q, lowest, -lowest - 1));
+      q = static_cast<int8_t>(std::clamp<int>(q, lowest, highest));
     }
     ASSERT_EQ(actual, expected) << part;
   }

@@ -392,7 +392,7 @@ TEST_P(BadLayers, AreRefused) {
 INSTANTIATE_TEST_SUITE_P(Table, BadLayers, ::testing::ValuesIn(kBadLayers),
                          [](const auto& info) { return info.param.name; });
 
-// Gemm refuses the same, and names members of GemmOptions::linear as Linear names its options.
+// Gemm refuses the same, and names members of GemmOptions::linear as such.
 TEST(BadLayersOfGemm, AreRefused) {
   const Context context = Context::Create().value();
   for (const BadLayer& bad : kBadLayers) {
@@ -405,8 +405,10 @@ TEST(BadLayersOfGemm, AreRefused) {
     ASSERT_TRUE(Gemm::Create(context, call.epilogue, options).ok());
     bad.spoil(call);
     options.linear = call.options;
-    EXPECT_TRUE(
-        IsError(Gemm::Create(context, call.epilogue, options).status(), bad.code, bad.field));
+    std::string field = bad.field;
+    const std::string options_prefix = "options.";
+    if (field.rfind(options_prefix, 0) == 0) field.insert(options_prefix.size(), "linear.");
+    EXPECT_TRUE(IsError(Gemm::Create(context, call.epilogue, options).status(), bad.code, field));
   }
 }
 

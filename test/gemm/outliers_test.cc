@@ -2,12 +2,14 @@
 // which adds each outlier by itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "cpu/isa_table.h"
 #include "gemm/linear_case.h"
 #include "pack/packed_matrix.h"
+#include "plan/summation.h"
 
 namespace qforge::test {
 namespace {
@@ -159,7 +161,7 @@ TEST_F(Outliers, EveryEpilogue) {
 // A narrower main part, of any width, and chosen by density.
 TEST_F(Outliers, MainBits) {
   uint64_t seed = 300;
-  for (int bits = 2; bits <= 8; ++bits) {
+  for (const int bits : {0, 2, 3, 4, 5, 6, 7, 8}) {
     for (const int32_t maximum : {255, 127, 15}) {
       LinearCase c = MakeCase(7, 50, 90, ++seed);
       c.main_bits = bits;
@@ -176,6 +178,38 @@ TEST_F(Outliers, MainBits) {
     c.outlier_density = density;
     CheckOnEveryIsa(c);
   }
+}
+
+// No more panels than are sampled, so that the choice is exact.
+TEST(OutlierWidths, TheCheapestIsChosen) {
+  bool narrower = false;
+  for (const WeightKind weights :
+       {WeightKind::kAny, WeightKind::kTiny, WeightKind::kNormal, WeightKind::kFill2,
+        WeightKind::kUnsafePairInFront, WeightKind::kUnsafePanels}) {
+    for (const int32_t maximum : {255, 127}) {
+      for (const Isa isa : SupportedIsas()) {
+        if (isa == Isa::kScalar || cpu::Traits(isa).vnni) continue;  // no sums of 16 bits
+        LinearCase c = MakeCase(1, cpu::Traits(isa).vector_bytes, 520, 400);
+        c.weights = weights;
+        c.activation_maximum = maximum;
+        const auto cost = [&](int bits) {
+          c.main_bits = bits;
+          const PackedWeights packed = LinearData(c).Pack(isa).value();
+          const pack::PackedMatrix& matrix = packed.matrix();
+          const bool said = packed.Describe().find("weights beyond") != std::string::npos;
+          EXPECT_EQ(said, matrix.main_bits < 8) << packed.Describe();
+          if (bits == 0) narrower = narrower || matrix.main_bits < 8;
+          if (matrix.shares.groups == 0) return plan::kWidenedGroupCost;
+          return matrix.shares.cost / static_cast<double>(matrix.shares.groups);
+        };
+        double least = cost(8);
+        for (int bits = 2; bits < 8; ++bits) least = std::min(least, cost(bits));
+        EXPECT_EQ(cost(0), least) << WeightKindName(weights) << " to " << maximum << ", "
+                                  << IsaName(isa);
+      }
+    }
+  }
+  EXPECT_TRUE(narrower || !IsaSupported(Isa::kAvx512));
 }
 
 TEST_F(Outliers, OnThreads) {
@@ -227,16 +261,19 @@ TEST_F(BadOutliers, Shape) {
 
 TEST_F(BadOutliers, Entries) {
   data_.outlier_rows[1] = 8;
-  Expect(StatusCode::kOutOfRange, "options.outliers", "value 1 is 8, not in [0, 8)");
+  Expect(StatusCode::kOutOfRange, "options.outliers.row_indices", "value 1 is 8, not in [0, 8)");
   data_.outlier_rows[1] = 4;
-  Expect(StatusCode::kInvalidArgument, "options.outliers", "value 1 is 4, less than the 5");
+  Expect(StatusCode::kInvalidArgument, "options.outliers.row_indices",
+         "value 1 is 4, less than the 5");
+  options_.outliers.values = {};
+  Expect(StatusCode::kInvalidArgument, "options.outliers.values", "0 values for 2 row indices");
 }
 
 TEST_F(BadOutliers, Widths) {
   options_.main_bits = 9;
-  Expect(StatusCode::kOutOfRange, "options.main_bits", "9 is not in [2, 8]");
+  Expect(StatusCode::kOutOfRange, "options.main_bits", "9 is neither 0 nor in [2, 8]");
   options_.main_bits = 1;
-  Expect(StatusCode::kOutOfRange, "options.main_bits", "1 is not in [2, 8]");
+  Expect(StatusCode::kOutOfRange, "options.main_bits", "1 is neither 0 nor in [2, 8]");
   options_.main_bits = 7;
   options_.outlier_density = 0.1;
   Expect(StatusCode::kInvalidArgument, "options.main_bits", "is 7, but options.outlier_density");
@@ -255,7 +292,7 @@ TEST_F(BadOutliers, Saturation) {
 TEST_F(BadOutliers, BeyondInt32) {
   data_.AddOutlier(2, 7, std::vector<int8_t>(66400, 127));
   options_ = data_.weights_options(Isa::kScalar);
-  Expect(StatusCode::kOutOfRange, "options.outliers", "could leave int32");
+  Expect(StatusCode::kOutOfRange, "options.outliers.values", "could leave int32");
   // With the dense part.
   data_.outlier_values.assign(data_.outlier_values.size(), 0);
   std::fill_n(data_.outlier_values.begin() + 2, 66310, int8_t{127});
@@ -269,11 +306,14 @@ TEST_F(BadOutliers, BeyondInt32) {
 TEST_F(BadOutliers, ManyInputs) {
   const int64_t inputs = (int64_t{1} << 30) + 1;
   const int8_t weight = 0;
-  const int64_t offsets[] = {0, 0};
+  const int64_t offsets[] = {0, 1};
+  const int64_t rows[] = {5};
   PackedWeightsOptions options;
   options.outliers.inputs = inputs;
   options.outliers.outputs = 1;
   options.outliers.column_offsets = offsets;
+  options.outliers.row_indices = rows;
+  options.outliers.values = {&weight, 1};
   const auto packed = PackedWeights::Create({&weight, inputs, 1}, options);
   ASSERT_FALSE(packed.ok());
   EXPECT_EQ(packed.status().code(), StatusCode::kUnsupported);
@@ -293,6 +333,31 @@ TEST_F(Outliers, NoneWithoutOffsets) {
     const auto packed = PackedWeights::Create(data.weights.view<const int8_t>(), options);
     EXPECT_TRUE(packed.ok()) << packed.status().message();
     RecordChecked(isa);
+  }
+}
+
+// As QuantizeWeightsWithOutliers gives them where it allows none: nothing is different, K = 1
+// included.
+TEST_F(Outliers, NoneWithOffsets) {
+  for (const int64_t inputs : {1, 3, 4, 16, 300}) {
+    LinearCase c = MakeCase(3, 20, inputs, 12);
+    c.weights = WeightKind::kAny;
+    LinearData data(c);
+    for (const Isa isa : SupportedIsas()) {
+      for (const Accumulation accumulation : {Accumulation::kExact, Accumulation::kSaturating16}) {
+        PackedWeightsOptions options = data.weights_options(isa);
+        options.accumulation = accumulation;
+        const auto without = PackedWeights::Create(data.weights.view<const int8_t>(), options);
+        const std::vector<int64_t> offsets(21, 0);
+        options.outliers.inputs = inputs;
+        options.outliers.outputs = 20;
+        options.outliers.column_offsets = offsets;
+        const auto with = PackedWeights::Create(data.weights.view<const int8_t>(), options);
+        ASSERT_TRUE(with.ok()) << with.status().message();
+        EXPECT_EQ(with->Describe(), without.value().Describe());
+        RecordChecked(isa);
+      }
+    }
   }
 }
 

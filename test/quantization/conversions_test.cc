@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <xmmintrin.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -76,6 +77,28 @@ TEST(Conversions, OfNothing) {
   EXPECT_TRUE(Requantize(empty[1], options, {static_cast<int8_t*>(nullptr), 3, 0}).ok());
 }
 
+// Fewer bits: what 8 give, kept to the values that are used.
+TEST(Conversions, KeepToTheirBits) {
+  const std::vector<float> x = AnyFloats(6, 3001);
+  std::vector<uint8_t> u8(x.size()), u8_of_8(x.size());
+  std::vector<int8_t> s8(x.size()), s8_of_8(x.size());
+  for (int bits = 2; bits <= 8; ++bits) {
+    ParameterOptions options{DataType::kU8, false, bits};
+    const QuantizationParameters u = ChooseParameters(-3.0f, 5.0f, options).value();
+    options.type = DataType::kS8;
+    const QuantizationParameters s = ChooseParameters(-3.0f, 5.0f, options).value();
+    ASSERT_TRUE(Quantize(x, u, ArrayView<uint8_t>(u8)).ok());
+    ASSERT_TRUE(Quantize(x, s, ArrayView<int8_t>(s8)).ok());
+    ASSERT_TRUE(Quantize(x, {u.scale, u.zero_point}, ArrayView<uint8_t>(u8_of_8)).ok());
+    ASSERT_TRUE(Quantize(x, {s.scale, s.zero_point}, ArrayView<int8_t>(s8_of_8)).ok());
+    const int half = 1 << (bits - 1);
+    for (size_t i = 0; i < x.size(); ++i) {
+      ASSERT_EQ(u8[i], std::min<int>(u8_of_8[i], 2 * half - 1)) << x[i] << ", " << bits << " bits";
+      ASSERT_EQ(s8[i], std::clamp<int>(s8_of_8[i], -half, half - 1)) << x[i] << ", " << bits;
+    }
+  }
+}
+
 TEST(Conversions, NameTheBadArgument) {
   float x[4] = {};
   uint8_t q[4];
@@ -96,6 +119,16 @@ TEST(Conversions, NameTheBadArgument) {
     EXPECT_TRUE(IsError(Dequantize(s, {1.0f, zero_point}, x), StatusCode::kOutOfRange,
                         "parameters.zero_point"));
   }
+  for (const int bits : {-8, 0, 1, 9}) {
+    EXPECT_TRUE(
+        IsError(Quantize(x, {1.0f, 0, bits}, q), StatusCode::kOutOfRange, "parameters.bits"));
+    EXPECT_TRUE(
+        IsError(Dequantize(s, {1.0f, 0, bits}, x), StatusCode::kOutOfRange, "parameters.bits"));
+  }
+  EXPECT_TRUE(
+      IsError(Quantize(x, {1.0f, 16, 4}, q), StatusCode::kOutOfRange, "parameters.zero_point"));
+  EXPECT_TRUE(
+      IsError(Quantize(x, {1.0f, 8, 4}, s), StatusCode::kOutOfRange, "parameters.zero_point"));
 
   using Floats = ArrayView<const float>;
   using Bytes = ArrayView<uint8_t>;

@@ -2,6 +2,7 @@
 // errors.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -100,8 +101,9 @@ void Check(const Case& c, Guard guard) {
   const TestMatrix expected(DataType::kS8, Rows(c), Columns(c), c.gap);
   for (int64_t i = 0; i < Rows(c); ++i) {
     for (int64_t j = 0; j < Columns(c); ++j) {
-      ref::Quantize(&weights.at<float>(i, j), 1, parameters[IndexOf(c, i, j)],
-                    &expected.at<int8_t>(i, j));
+      int8_t& q = expected.at<int8_t>(i, j);
+      ref::Quantize(&weights.at<float>(i, j), 1, parameters[IndexOf(c, i, j)], &q);
+      if (c.options.symmetric) q = std::max(q, int8_t{-127});
     }
   }
   ASSERT_TRUE(SameBits(expected, quantized));
@@ -147,6 +149,40 @@ TEST(QuantizeWeights, ByHand) {
   EXPECT_EQ(zero_points[0], -73);
   EXPECT_EQ(zero_points[1], -128);
   EXPECT_EQ(std::vector<int>(q, q + 4), (std::vector<int>{-128, 127, -128, 127}));
+}
+
+// The value without a counterpart is not used, whatever the weights are.
+TEST(QuantizeWeights, SymmetricIsSymmetric) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> w = {nan, -kInfinity, -1e30f, 0.0f, 1e30f, kInfinity};
+  for (int i = 0; i < 500; ++i) w.push_back(static_cast<float>(i % 41 - 20));  // to be kept
+  const int64_t count = static_cast<int64_t>(w.size());
+  std::vector<int8_t> q(w.size());
+  for (const WeightsLayout layout :
+       {WeightsLayout::kInputsByOutputs, WeightsLayout::kOutputsByInputs}) {
+    const bool by_inputs = layout == WeightsLayout::kInputsByOutputs;
+    const int64_t rows = by_inputs ? count : 1;
+    for (const RangeMethod method : {RangeMethod::kMinMax, RangeMethod::kPercentile}) {
+      for (const int bits : {2, 4, 8}) {
+        WeightsQuantizationOptions options;
+        options.layout = layout;
+        options.method = method;
+        options.percentile = 95.0;
+        options.bits = bits;
+        float scale;
+        ASSERT_TRUE(QuantizeWeights({w.data(), rows, count / rows}, options,
+                                    {q.data(), rows, count / rows}, {&scale, 1})
+                        .ok());
+        const int most = (1 << (bits - 1)) - 1;
+        EXPECT_EQ(q[0], -most) << bits;
+        EXPECT_EQ(q[1], -most) << bits;
+        EXPECT_EQ(q[3], 0) << bits;
+        EXPECT_EQ(q[5], most) << bits;
+        EXPECT_EQ(*std::min_element(q.begin(), q.end()), -most) << bits;
+        EXPECT_EQ(*std::max_element(q.begin(), q.end()), most) << bits;
+      }
+    }
+  }
 }
 
 TEST(QuantizeWeights, NamesTheBadArgument) {
