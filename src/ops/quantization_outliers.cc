@@ -87,6 +87,7 @@ Result<OutlierQuantizedWeights> QuantizeWeightsWithOutliers(
   const int64_t block = weights.rows / options.groups;
   const int64_t inputs = by_row ? block : weights.cols;
   const int64_t outputs = by_row ? weights.cols : block;
+  QFORGE_RETURN_IF_ERROR(CheckProductSizes(inputs, outputs, options.groups));
   if (inputs > INT32_MAX) {
     return Status::Error(StatusCode::kOutOfRange, "weights", "K = %" PRId64 " exceeds 2147483647",
                          inputs);

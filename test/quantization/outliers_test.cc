@@ -216,6 +216,11 @@ TEST(Outliers, BadInput) {
   expect(2, StatusCode::kOutOfRange, "options.groups", "0 is below 1");
   options.groups = 3;
   expect(2, StatusCode::kInvalidArgument, "options.groups", "3 does not divide");
+  // Any number divides no rows; that of the columns must not wrap around.
+  options.groups = int64_t{1} << 62;
+  const auto many = QuantizeWeightsWithOutliers({nullptr, 0, 4}, options);
+  ASSERT_FALSE(many.ok());
+  EXPECT_EQ(many.status().code(), StatusCode::kOutOfRange);
   options.groups = 1;
   options.layout = static_cast<WeightsLayout>(7);
   expect(2, StatusCode::kInvalidArgument, "options.layout", "7 is no layout");
