@@ -45,9 +45,8 @@ int FloatStreams(Isa isa, int rows, int vectors, int parts) {
 }
 
 std::string FloatGemmKernel::Name() const {
-  std::string name = "float_gemm_";
-  name += cpu::Traits(isa).name;
-  name += std::string("_") + DataTypeName(weights);
+  std::string name = DataTypeName(weights);
+  name += std::string("_gemm_") + cpu::Traits(isa).name;
   if (dot) name += "_dot";
   name += "_" + std::to_string(rows) + "x" + std::to_string(vectors);
   if (streams > 1) name += "x" + std::to_string(streams);

@@ -133,8 +133,10 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
                          static_cast<int>(options.layout));
   }
   QFORGE_RETURN_IF_ERROR(CheckProductSizes(options.inputs, options.outputs, 1));
+  LinearOptions linear = options.linear;
+  if (linear.input == DataType::kNone) linear.input = DataType::kU8;
   QFORGE_RETURN_IF_ERROR(
-      CheckLinearOptions("options.linear.input", "options.linear.scaling", options.linear));
+      CheckLinearOptions("options.linear.input", "options.linear.scaling", linear));
   pack::PanelLayout layout;
   if (context.isa() == Isa::kScalar) {
     layout.inputs = options.inputs;
@@ -145,8 +147,6 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
   }
   base::FloatEnvironment environment;
   try {
-    LinearOptions linear = options.linear;
-    if (linear.input == DataType::kNone) linear.input = DataType::kU8;
     Result<LinearCore> core =
         LinearCore::Create(context, layout, options.weight_zero_points, epilogue, linear);
     if (!core.ok()) return core.status();
