@@ -75,9 +75,9 @@ struct FloatLayer {
   MatrixView<const float> weights = {};  // as PackedWeights::Create takes quantised ones
   WeightsLayout layout = WeightsLayout::kInputsByOutputs;
   int64_t groups = 1;
-  ArrayView<const float> bias = {};  // G*N values, or none
-  Activation activation = Activation::kNone;
-  float clamp_min = 0.0f;  // kClamp: clamp_min <= clamp_max, neither NaN
+  ArrayView<const float> bias = {};           // G*N values, or none
+  Activation activation = Activation::kNone;  // or kRelu, kClamp
+  float clamp_min = 0.0f;                     // kClamp: clamp_min <= clamp_max, neither NaN
   float clamp_max = 0.0f;
 };
 

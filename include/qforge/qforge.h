@@ -4,6 +4,7 @@
 
 #include "qforge/accuracy.h"
 #include "qforge/context.h"
+#include "qforge/conversion.h"
 #include "qforge/embedding_bag.h"
 #include "qforge/embedding_table.h"
 #include "qforge/epilogue.h"

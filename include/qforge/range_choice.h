@@ -25,8 +25,8 @@ struct RangeOptions {
   double percentile = 99.99;  // kPercentile: (50, 100]
   // What follows the layer, as in Epilogue, unless it was observed behind it: the parts of the
   // histogram that a ReLU or a clamp would move to its bounds count as values there.
-  Activation activation = Activation::kNone;
-  float clamp_min = 0.0f;  // kClamp: clamp_min <= clamp_max, neither NaN
+  Activation activation = Activation::kNone;  // or kRelu, kClamp
+  float clamp_min = 0.0f;                     // kClamp: clamp_min <= clamp_max, neither NaN
   float clamp_max = 0.0f;
 };
 

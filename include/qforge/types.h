@@ -57,8 +57,22 @@
 //   r = fma(C, beta, r)            if beta is not 0; C is what the output matrix holds
 //   r = fma(residual, residual_scale, r)
 //   r = activation(r)              ReLU: r < 0 ? 0 : r; clamp: r < min ? min : r, then r > max ?
-//                                  max : r; NaN stays NaN
+//                                  max : r; NaN stays NaN; or one of those below
 //   y = r, rounded to the output's type to nearest even; beyond its range to infinity
+//
+// GELU, sigmoid and SiLU are computed in binary32 by the steps of src/ref/activation.cc, with the
+// same bits on every ISA. With u = sqrt(2/pi) * (x + 0.044715 * x^3), in units in the last place of
+// the exact value (2^-149 at least), they err by no more than
+//
+//   kGeluErf    x * Phi(x) = x * (1 + erf(x / sqrt(2))) / 2    7 ulp
+//   kGeluTanh   x * (1 + tanh(u)) / 2                          3 ulp; where x < -1, 4 * (1 + |u|)
+//   kSigmoid    1 / (1 + exp(-x))                              3 ulp
+//   kSilu       x / (1 + exp(-x))                              4 ulp
+//
+// measured over all binary32 for which the result is not x, x / 2, 0 or a constant but for its last
+// place, and a part of the others. Results become subnormal, and then 0, where the exact ones do.
+// At +infinity they are +infinity, sigmoid 1; at -infinity -0, sigmoid +0; a zero stays the zero
+// that it is, sigmoid gives 1/2. A NaN stays one, made quiet.
 //
 // Where the host program has changed MXCSR (rounding mode, flush-to-zero, denormals-are-zero), an
 // operation sets the default for its own duration and restores the host's setting.

@@ -288,7 +288,9 @@ void Emitter::ShiftRight16(Vec to, Vec from, int bits) {
 void Emitter::ConvertS32ToF32(Vec to, Vec from) { vcvtdq2ps(Full(to), Full(from)); }
 void Emitter::ConvertF32ToS32(Vec to, Vec from) { vcvtps2dq(Full(to), Full(from)); }
 void Emitter::AddF32(Vec to, Vec a, const xb::Operand& b) { vaddps(Full(to), Full(a), b); }
+void Emitter::SubF32(Vec to, Vec a, const xb::Operand& b) { vsubps(Full(to), Full(a), b); }
 void Emitter::MulF32(Vec to, Vec a, const xb::Operand& b) { vmulps(Full(to), Full(a), b); }
+void Emitter::DivF32(Vec to, Vec a, const xb::Operand& b) { vdivps(Full(to), Full(a), b); }
 void Emitter::MaxF32(Vec to, Vec a, const xb::Operand& b) { vmaxps(Full(to), Full(a), b); }
 void Emitter::MinF32(Vec to, Vec a, const xb::Operand& b) { vminps(Full(to), Full(a), b); }
 void Emitter::FmaF32(Vec to, Vec a, const xb::Operand& b) { vfmadd213ps(Full(to), Full(a), b); }

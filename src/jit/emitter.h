@@ -111,7 +111,9 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void ConvertS32ToF32(Vec to, Vec from);
   void ConvertF32ToS32(Vec to, Vec from);  // rounds as MXCSR says
   void AddF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void SubF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void MulF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
+  void DivF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   // max(a, b) and min(a, b) give b where either is NaN.
   void MaxF32(Vec to, Vec a, const qforge_xbyak::Operand& b);
   void MinF32(Vec to, Vec a, const qforge_xbyak::Operand& b);

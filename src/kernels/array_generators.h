@@ -21,6 +21,10 @@ void GenerateRequantize(jit::Emitter& emitter, DataType type, bool per_column);
 // array_histogram.cc
 void GenerateBinIndices(jit::Emitter& emitter);
 
+// array_half.cc
+void GenerateToF32(jit::Emitter& emitter, DataType type);
+void GenerateFromF32(jit::Emitter& emitter, DataType type, bool clipped);
+
 // array_bytes.cc
 void GenerateRowSums(jit::Emitter& emitter, DataType type);
 void GenerateWiden(jit::Emitter& emitter, DataType type);

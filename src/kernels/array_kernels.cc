@@ -35,21 +35,37 @@ const char* OperationName(ArrayOperation operation) {
       return "flip_sign";
     case ArrayOperation::kBinIndices:
       return "bin_indices";
+    case ArrayOperation::kToF32:
+      return "to_f32";
+    case ArrayOperation::kFromF32:
+      return "from_f32";
+    case ArrayOperation::kFromF32Clipped:
+      return "from_f32_clipped";
   }
   return "unknown";
 }
 
-bool IsTyped(ArrayOperation operation) {
-  return operation != ArrayOperation::kUpdateRange &&
-         operation != ArrayOperation::kUpdateColumnRanges &&
-         operation != ArrayOperation::kFlipSign && operation != ArrayOperation::kBinIndices;
+// Whether kernels for `operation` are made for `type`.
+bool Takes(ArrayOperation operation, DataType type) {
+  switch (operation) {
+    case ArrayOperation::kUpdateRange:
+    case ArrayOperation::kUpdateColumnRanges:
+    case ArrayOperation::kFlipSign:
+    case ArrayOperation::kBinIndices:
+      return type == DataType::kNone;
+    case ArrayOperation::kToF32:
+    case ArrayOperation::kFromF32:
+    case ArrayOperation::kFromF32Clipped:
+      return type == DataType::kF16 || type == DataType::kBF16;
+    default:
+      return type == DataType::kU8 || type == DataType::kS8;
+  }
 }
 
 bool Exists(const ArrayKernel& kernel) {
   if (!cpu::IsKnown(kernel.isa) || kernel.isa == Isa::kScalar) return false;
   if (static_cast<int>(kernel.operation) >= kArrayOperationCount) return false;
-  return IsTyped(kernel.operation) ? kernel.type == DataType::kU8 || kernel.type == DataType::kS8
-                                   : kernel.type == DataType::kNone;
+  return Takes(kernel.operation, kernel.type);
 }
 
 Status NoMemory() {
@@ -87,6 +103,12 @@ void Generate(jit::Emitter& emitter, const ArrayKernel& kernel) {
       return GenerateFlipSign(emitter);
     case ArrayOperation::kBinIndices:
       return GenerateBinIndices(emitter);
+    case ArrayOperation::kToF32:
+      return GenerateToF32(emitter, kernel.type);
+    case ArrayOperation::kFromF32:
+      return GenerateFromF32(emitter, kernel.type, /*clipped=*/false);
+    case ArrayOperation::kFromF32Clipped:
+      return GenerateFromF32(emitter, kernel.type, /*clipped=*/true);
   }
 }
 
@@ -114,7 +136,7 @@ Result<const jit::Kernel*> GetArrayKernel(const ArrayKernel& kernel) noexcept {
   if (!Exists(kernel)) return NoSuchKernel(kernel);
   // In front of the kernel cache, which has to be asked by name: making one allocates.
   static std::atomic<const jit::Kernel*> found[kIsaCount][kArrayOperationCount]
-                                              [static_cast<int>(DataType::kS8) + 1];
+                                              [static_cast<int>(DataType::kBF16) + 1];
   std::atomic<const jit::Kernel*>& slot =
       found[static_cast<int>(kernel.isa)][static_cast<int>(kernel.operation)]
            [static_cast<int>(kernel.type)];

@@ -1,5 +1,5 @@
-// Kernels that walk along an array: ranges, conversions between floats and quantised values, and
-// the forms in which the GEMM driver prepares rows of A.
+// Kernels that walk along an array: ranges, conversions between floats and quantised values or
+// 16-bit floats, and the forms in which the GEMM driver prepares rows of A.
 //
 // Contracts that all of them share. Counts are >= 0, of elements. A kernel reads and writes exactly
 // the elements that its contract names, none in front of them and none behind. Pointers need no
@@ -32,15 +32,18 @@ enum class ArrayOperation : uint8_t {
   kWiden,               // WidenFunction
   kFlipSign,            // FlipSignFunction
   kBinIndices,          // BinIndicesFunction
+  kToF32,               // ToF32Function
+  kFromF32,             // FromF32Function
+  kFromF32Clipped,      // FromF32Function, clipped to the finite range
 };
-inline constexpr int kArrayOperationCount = 11;
+inline constexpr int kArrayOperationCount = 14;
 
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct ArrayKernel {
   Isa isa = Isa::kAvx512Vnni;  // not kScalar
   ArrayOperation operation = ArrayOperation::kUpdateRange;
-  // The quantised type that is read or written, kU8 or kS8; kNone for the ranges, kFlipSign
-  // and kBinIndices.
+  // The quantised type that is read or written, kU8 or kS8; kF16 or kBF16 for the conversions from
+  // and to f32; kNone for the ranges, kFlipSign and kBinIndices.
   DataType type = DataType::kNone;
 
   // Unique among kernels with different bytes; fit for a symbol and a file name.
@@ -95,6 +98,11 @@ struct BinGrid {
 };
 using BinIndicesFunction = void(const float* values, int64_t count, const BinGrid* grid,
                                 int32_t* indices);
+
+// Converts f16 or bf16, and writes zeros up to `padded_count` >= `count`.
+using ToF32Function = void(const void* input, int64_t count, int64_t padded_count, float* output);
+
+using FromF32Function = void(const float* input, int64_t count, void* output);
 
 // The code of a kernel, for inspection and publication. kInternal where there is no such kernel.
 Result<jit::CodeBytes> EmitArrayKernel(const ArrayKernel& kernel) noexcept;

@@ -135,4 +135,27 @@ void ArrayLoop::Store16(const Register& base, Vec from) {
   }
 }
 
+void ArrayLoop::LoadHalf16(Vec to, const Register& base) {
+  switch (extent_) {
+    case Extent::kWhole:
+      return e_.vmovdqu(e_.Half(to), At(base, 2));
+    case Extent::kMasked:
+      return e_.vmovdqu16(e_.Half(to) | mask_ | e_.T_z, At(base, 2));
+    case Extent::kSingle:
+      e_.movzx(kRax.cvt32(), e_.word[base + index() * 2]);
+      return e_.vmovd(e_.Low(to), kRax.cvt32());
+  }
+}
+
+void ArrayLoop::StoreHalf16(const Register& base, Vec from) {
+  switch (extent_) {
+    case Extent::kWhole:
+      return e_.vmovdqu(At(base, 2), e_.Half(from));
+    case Extent::kMasked:
+      return e_.vmovdqu16(At(base, 2) | mask_, e_.Half(from));
+    case Extent::kSingle:
+      return e_.vpextrw(At(base, 2), e_.Low(from), 0);
+  }
+}
+
 }  // namespace qforge::kernels

@@ -63,6 +63,10 @@ class ArrayLoop {
   void LoadExtend8To16(jit::Vec to, const jit::Register& base, bool is_signed);
   void Store16(const jit::Register& base, jit::Vec from);
 
+  // Elements of 2 bytes, one per lane of 32 bits, in the lower half of a vector.
+  void LoadHalf16(jit::Vec to, const jit::Register& base);
+  void StoreHalf16(const jit::Register& base, jit::Vec from);
+
  private:
   enum class Extent { kWhole, kMasked, kSingle };
 

@@ -1,5 +1,8 @@
 #include "kernels/float_gemm_epilogue.h"
 
+#include <algorithm>
+
+#include "kernels/activation.h"
 #include "kernels/float_columns.h"
 
 namespace qforge::kernels {
@@ -17,7 +20,10 @@ void FloatEpilogue::Prepare() {
   PrepareFloatColumns(e_, kernel_.tail_lanes == 0 ? e_.lanes() : kernel_.tail_lanes);
 }
 
-void FloatEpilogue::Begin() { scratch_ = e_.vectors().Take(kScratchVectors); }
+void FloatEpilogue::Begin() {
+  scratch_ =
+      e_.vectors().Take(std::max(kScratchVectors, ActivationScratch(kernel_.activation)));
+}
 
 void FloatEpilogue::End() {
   e_.vectors().Release(scratch_);
@@ -90,6 +96,12 @@ void FloatEpilogue::Activate(const std::vector<Vec>& sums) {
       for (Vec sum : sums) e_.MaxF32(sum, bound, e_.Full(sum));
       e_.Load(bound, Constant(offsetof(FloatEpilogueConstants, upper)));
       for (Vec sum : sums) e_.MinF32(sum, bound, e_.Full(sum));
+      return;
+    case Activation::kGeluErf:
+    case Activation::kGeluTanh:
+    case Activation::kSigmoid:
+    case Activation::kSilu:
+      for (Vec sum : sums) EmitActivation(e_, kernel_.activation, sum, scratch_.data());
       return;
   }
 }

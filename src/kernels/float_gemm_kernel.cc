@@ -15,6 +15,14 @@ const char* ActivationName(Activation activation) {
       return "_relu";
     case Activation::kClamp:
       return "_clamp";
+    case Activation::kGeluErf:
+      return "_geluerf";
+    case Activation::kGeluTanh:
+      return "_gelutanh";
+    case Activation::kSigmoid:
+      return "_sigmoid";
+    case Activation::kSilu:
+      return "_silu";
   }
   return "_unknown";
 }

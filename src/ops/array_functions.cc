@@ -1,7 +1,9 @@
 #include "ops/array_functions.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "ref/conversion.h"
 #include "ref/histogram.h"
 #include "ref/reference.h"
 
@@ -53,6 +55,17 @@ void BinIndices(const float* values, int64_t count, const kernels::BinGrid* grid
   ref::BinIndices(values, count, grid->inverse_width, grid->first, grid->count, indices);
 }
 
+template <class T>
+void ToF32(const void* input, int64_t count, int64_t padded_count, float* output) {
+  ref::ToF32(static_cast<const T*>(input), count, output);
+  std::fill(output + count, output + padded_count, 0.0f);
+}
+
+template <class T, bool kClipped>
+void FromF32(const float* input, int64_t count, void* output) {
+  ref::FromF32(input, count, kClipped, static_cast<T*>(output));
+}
+
 template <class Function>
 Result<Function*> Get(Isa isa, ArrayOperation operation, DataType type, Function* portable) {
   if (isa == Isa::kScalar) return portable;
@@ -98,6 +111,20 @@ Result<kernels::RequantizeFunction*> GetRequantize(Isa isa, DataType type,
 
 Result<kernels::BinIndicesFunction*> GetBinIndices(Isa isa) noexcept {
   return Get(isa, ArrayOperation::kBinIndices, DataType::kNone, BinIndices);
+}
+
+Result<kernels::ToF32Function*> GetToF32(Isa isa, DataType type) noexcept {
+  return Get(isa, ArrayOperation::kToF32, type,
+             type == DataType::kF16 ? ToF32<Half> : ToF32<BFloat16>);
+}
+
+Result<kernels::FromF32Function*> GetFromF32(Isa isa, DataType type, bool clipped) noexcept {
+  if (clipped) {
+    return Get(isa, ArrayOperation::kFromF32Clipped, type,
+               type == DataType::kF16 ? FromF32<Half, true> : FromF32<BFloat16, true>);
+  }
+  return Get(isa, ArrayOperation::kFromF32, type,
+             type == DataType::kF16 ? FromF32<Half, false> : FromF32<BFloat16, false>);
 }
 
 }  // namespace qforge

@@ -11,7 +11,8 @@
 namespace qforge {
 
 // Each fails where the kernel's code cannot be emitted or published. Thread-safe; cheap, and
-// without a lock, when asked again. `type` is the quantised one, kU8 or kS8.
+// without a lock, when asked again. `type` is the quantised one, kU8 or kS8, or that of 16-bit
+// floats, kF16 or kBF16.
 Result<kernels::UpdateRangeFunction*> GetUpdateRange(Isa isa) noexcept;
 Result<kernels::UpdateRangeFunction*> GetUpdateColumnRanges(Isa isa) noexcept;
 Result<kernels::QuantizeFunction*> GetQuantize(Isa isa, DataType type) noexcept;
@@ -20,6 +21,8 @@ Result<kernels::DequantizeFunction*> GetDequantize(Isa isa, DataType type) noexc
 Result<kernels::RequantizeFunction*> GetRequantize(Isa isa, DataType type,
                                                    bool per_column) noexcept;
 Result<kernels::BinIndicesFunction*> GetBinIndices(Isa isa) noexcept;
+Result<kernels::ToF32Function*> GetToF32(Isa isa, DataType type) noexcept;
+Result<kernels::FromF32Function*> GetFromF32(Isa isa, DataType type, bool clipped) noexcept;
 
 }  // namespace qforge
 

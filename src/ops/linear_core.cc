@@ -79,6 +79,11 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
                          "a clamp in real units needs a scale, which s32 output has not");
   }
   QFORGE_RETURN_IF_ERROR(CheckActivation(epilogue));
+  if (epilogue.activation > Activation::kClamp) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.activation",
+                         "%d; GELU, sigmoid and SiLU are for float weights",
+                         static_cast<int>(epilogue.activation));
+  }
   if (epilogue.alpha != 1.0f) {
     return Status::Error(StatusCode::kUnsupported, "epilogue.alpha",
                          "%g; only float weights take one other than 1",

@@ -15,12 +15,6 @@ namespace {
 
 using FloatLimits = std::numeric_limits<float>;
 
-// An array, for checks and messages.
-template <class T>
-InputMatrix AsRow(ArrayView<T> array) {
-  return InputMatrix(static_cast<const T*>(array.data()), 1, array.size());
-}
-
 Status CheckParameters(const QuantizationParameters& parameters, DataType type) {
   // Below it, 1 / scale could be infinite.
   if (!(parameters.scale >= FloatLimits::min() && parameters.scale <= FloatLimits::max())) {
@@ -40,25 +34,11 @@ Status CheckParameters(const QuantizationParameters& parameters, DataType type) 
                        parameters.bits);
 }
 
-template <class Input, class Output>
-Status CheckConversion(ArrayView<Input> input, ArrayView<Output> output) {
-  const InputMatrix in = AsRow(input);
-  const InputMatrix out = AsRow(output);
-  QFORGE_RETURN_IF_ERROR(CheckMatrix("input", in, in.type));
-  if (output.size() != input.size()) {
-    return Status::Error(StatusCode::kInvalidArgument, "output",
-                         "has %" PRId64 " elements; the input has %" PRId64, output.size(),
-                         input.size());
-  }
-  QFORGE_RETURN_IF_ERROR(CheckMatrix("output", out, out.type));
-  return CheckNoOverlap("output", out, "input", in);
-}
-
 template <class T>
 Status QuantizeArray(ArrayView<const float> input, const QuantizationParameters& parameters,
                      ArrayView<T> output) {
   constexpr DataType kType = DataTypeOf<T>::kValue;
-  QFORGE_RETURN_IF_ERROR(CheckConversion(input, output));
+  QFORGE_RETURN_IF_ERROR(CheckConversion(AsRow(input), AsRow(output)));
   QFORGE_RETURN_IF_ERROR(CheckParameters(parameters, kType));
   const Result<Isa> isa = BestIsa();
   if (!isa.ok()) return isa.status();
@@ -80,7 +60,7 @@ template <class T>
 Status DequantizeArray(ArrayView<const T> input, const QuantizationParameters& parameters,
                        ArrayView<float> output) {
   constexpr DataType kType = DataTypeOf<T>::kValue;
-  QFORGE_RETURN_IF_ERROR(CheckConversion(input, output));
+  QFORGE_RETURN_IF_ERROR(CheckConversion(AsRow(input), AsRow(output)));
   QFORGE_RETURN_IF_ERROR(CheckParameters(parameters, kType));
   const Result<Isa> isa = BestIsa();
   if (!isa.ok()) return isa.status();

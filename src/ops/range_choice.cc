@@ -18,7 +18,8 @@ using FloatLimits = std::numeric_limits<float>;
 
 Status CheckActivation(const RangeOptions& options) {
   if (options.activation > Activation::kClamp) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.activation", "%d is no activation",
+    return Status::Error(StatusCode::kInvalidArgument, "options.activation",
+                         "%d is none of kNone, kRelu and kClamp",
                          static_cast<int>(options.activation));
   }
   if (options.activation != Activation::kClamp) return Status();

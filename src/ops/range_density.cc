@@ -37,7 +37,7 @@ ValueRange KeptBy(const RangeOptions& options) {
       return {0.0f, kInfinity};
     case Activation::kClamp:
       return {options.clamp_min, options.clamp_max};
-    case Activation::kNone:
+    default:
       break;
   }
   return {-kInfinity, kInfinity};

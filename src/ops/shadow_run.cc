@@ -31,7 +31,8 @@ Matrix MatrixOf(DataType type, Data* data, int64_t rows, int64_t cols) {
 
 Status CheckActivation(const FloatLayer& layer) {
   if (layer.activation > Activation::kClamp) {
-    return Status::Error(StatusCode::kInvalidArgument, "layer.activation", "%d is no activation",
+    return Status::Error(StatusCode::kInvalidArgument, "layer.activation",
+                         "%d is none of kNone, kRelu and kClamp",
                          static_cast<int>(layer.activation));
   }
   if (layer.activation == Activation::kClamp && !(layer.clamp_min <= layer.clamp_max)) {

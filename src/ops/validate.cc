@@ -74,6 +74,17 @@ Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, 
   return Status();
 }
 
+Status CheckConversion(const InputMatrix& input, const InputMatrix& output) noexcept {
+  QFORGE_RETURN_IF_ERROR(CheckMatrix("input", input, input.type));
+  if (output.cols != input.cols) {
+    return Status::Error(StatusCode::kInvalidArgument, "output",
+                         "has %" PRId64 " elements; the input has %" PRId64, output.cols,
+                         input.cols);
+  }
+  QFORGE_RETURN_IF_ERROR(CheckMatrix("output", output, output.type));
+  return CheckNoOverlap("output", output, "input", input);
+}
+
 Status CheckIsa(const char* field, Isa isa) noexcept {
   if (cpu::IsKnown(isa)) return Status();
   return Status::Error(StatusCode::kInvalidArgument, field, "%d is not one of the %d known ones",
@@ -217,6 +228,10 @@ Status CheckActivation(const Epilogue& epilogue) noexcept {
   switch (epilogue.activation) {
     case Activation::kNone:
     case Activation::kRelu:
+    case Activation::kGeluErf:
+    case Activation::kGeluTanh:
+    case Activation::kSigmoid:
+    case Activation::kSilu:
       return Status();
     case Activation::kClamp:
       if (std::isnan(epilogue.clamp_max)) {

@@ -87,6 +87,16 @@ Status CheckMagnitude(const char* field, int64_t column, int64_t magnitude, int3
 Status CheckNoOverlap(const char* field, const InputMatrix& a, const char* other_field,
                       const InputMatrix& b) noexcept;
 
+// A valid array and one of the same size that has no byte in common with it; the fields are called
+// "input" and "output".
+Status CheckConversion(const InputMatrix& input, const InputMatrix& output) noexcept;
+
+// An array, for checks and messages.
+template <class T>
+InputMatrix AsRow(ArrayView<T> array) noexcept {
+  return InputMatrix(static_cast<const T*>(array.data()), 1, array.size());
+}
+
 // The output as an input, for checks.
 inline InputMatrix AsInput(const OutputMatrix& matrix) noexcept {
   InputMatrix input;

@@ -7,7 +7,7 @@ namespace {
 
 double Activated(const FloatLayer& layer, double r) {
   switch (layer.activation) {
-    case Activation::kNone:
+    default:  // kNone; others are refused
       break;
     case Activation::kRelu:
       return std::max(r, 0.0);

@@ -4,6 +4,7 @@
 
 #include "base/float_product.h"
 #include "qforge/half.h"
+#include "ref/activation.h"
 
 namespace qforge::ref {
 namespace {
@@ -46,6 +47,14 @@ float Activate(const Epilogue& epilogue, float r) noexcept {
     case Activation::kClamp:
       r = r < epilogue.clamp_min ? epilogue.clamp_min : r;
       return r > epilogue.clamp_max ? epilogue.clamp_max : r;
+    case Activation::kGeluErf:
+      return GeluErf(r);
+    case Activation::kGeluTanh:
+      return GeluTanh(r);
+    case Activation::kSigmoid:
+      return Sigmoid(r);
+    case Activation::kSilu:
+      return Silu(r);
   }
   return r;
 }

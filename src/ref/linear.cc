@@ -161,7 +161,7 @@ float Scaled(const LinearProblem& problem, int64_t row, int64_t channel,
   }
 
   switch (epilogue.activation) {
-    case Activation::kNone:
+    default:  // kNone; the others are for float products
       break;
     case Activation::kRelu:
       r = Max(r, 0.0f);

@@ -151,8 +151,7 @@ TEST(FloatRun, BadCalls) {
                       StatusCode::kUnsupported, "weights"));
 }
 
-// Integer products take no factors.
-TEST(IntegerWeights, RefuseAlphaAndBeta) {
+TEST(IntegerWeights, RefuseWhatIsForFloats) {
   const int8_t values[] = {1, 2, 3, 4};
   const PackedWeights weights =
       PackedWeights::Create(MatrixView<const int8_t>(values, 2, 2)).value();
@@ -161,6 +160,10 @@ TEST(IntegerWeights, RefuseAlphaAndBeta) {
   epilogue.alpha = 2.0f;
   EXPECT_TRUE(IsError(Linear::Create(context, weights, epilogue).status(), StatusCode::kUnsupported,
                       "epilogue.alpha"));
+  epilogue = {};
+  epilogue.activation = Activation::kSilu;
+  EXPECT_TRUE(IsError(Linear::Create(context, weights, epilogue).status(),
+                      StatusCode::kUnsupported, "epilogue.activation"));
   epilogue = {};
   epilogue.beta = 1.0f;
   EXPECT_TRUE(IsError(Linear::Create(context, weights, epilogue).status(), StatusCode::kUnsupported,

@@ -22,7 +22,8 @@ TEST_F(FloatEpilogues, EveryCombination) {
       for (const DataType residual :
            {DataType::kNone, DataType::kF32, DataType::kF16, DataType::kBF16}) {
         for (const Activation activation :
-             {Activation::kNone, Activation::kRelu, Activation::kClamp}) {
+             {Activation::kNone, Activation::kRelu, Activation::kClamp, Activation::kGeluErf,
+              Activation::kGeluTanh, Activation::kSigmoid, Activation::kSilu}) {
           for (int bits = 0; bits < 8; ++bits) {
             FloatCase c;
             c.isa = isa;

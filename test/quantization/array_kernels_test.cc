@@ -157,7 +157,8 @@ TEST(ArrayKernels, AreEmittedForEveryIsaUnderNamesOfTheirOwn) {
   int count = 0;
   for (const Isa isa : AllIsas()) {
     for (int operation = 0; operation < kernels::kArrayOperationCount; ++operation) {
-      for (const DataType type : {DataType::kNone, DataType::kU8, DataType::kS8}) {
+      for (const DataType type :
+           {DataType::kNone, DataType::kU8, DataType::kS8, DataType::kF16, DataType::kBF16}) {
         const ArrayKernel kernel{isa, static_cast<ArrayOperation>(operation), type};
         const Result<jit::CodeBytes> code = kernels::EmitArrayKernel(kernel);
         if (!code.ok()) {
@@ -174,8 +175,8 @@ TEST(ArrayKernels, AreEmittedForEveryIsaUnderNamesOfTheirOwn) {
       }
     }
   }
-  // 7 operations have two types, 4 have none.
-  EXPECT_EQ(count, (kIsaCount - 1) * (7 * 2 + 4));
+  // 10 operations have two types, 4 have none.
+  EXPECT_EQ(count, (kIsaCount - 1) * (10 * 2 + 4));
   EXPECT_EQ(names.size(), static_cast<size_t>(count));
 }
 
@@ -196,6 +197,9 @@ TEST(ArrayKernels, ThatDoNotExistAreErrors) {
         ArrayKernel{Isa::kAvx2, ArrayOperation::kUpdateRange, DataType::kU8},
         ArrayKernel{Isa::kAvx2, ArrayOperation::kQuantize, DataType::kNone},
         ArrayKernel{Isa::kAvx2, ArrayOperation::kQuantize, DataType::kF32},
+        ArrayKernel{Isa::kAvx2, ArrayOperation::kQuantize, DataType::kF16},
+        ArrayKernel{Isa::kAvx2, ArrayOperation::kToF32, DataType::kU8},
+        ArrayKernel{Isa::kAvx2, ArrayOperation::kFromF32, DataType::kNone},
         ArrayKernel{Isa::kAvx2, static_cast<ArrayOperation>(kernels::kArrayOperationCount),
                     DataType::kU8},
         ArrayKernel{static_cast<Isa>(kIsaCount), ArrayOperation::kQuantize, DataType::kU8}}) {
