@@ -46,7 +46,7 @@ struct Residual {
 enum class Activation : uint8_t {
   kNone,
   kRelu,
-  kClamp,     // to [clamp_min, clamp_max], in real units
+  kClamp,  // to [clamp_min, clamp_max], in real units
   // Float weights only:
   kGeluErf,   // x * Phi(x), Phi the normal distribution function
   kGeluTanh,  // x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2

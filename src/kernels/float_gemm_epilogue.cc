@@ -21,8 +21,7 @@ void FloatEpilogue::Prepare() {
 }
 
 void FloatEpilogue::Begin() {
-  scratch_ =
-      e_.vectors().Take(std::max(kScratchVectors, ActivationScratch(kernel_.activation)));
+  scratch_ = e_.vectors().Take(std::max(kScratchVectors, ActivationScratch(kernel_.activation)));
 }
 
 void FloatEpilogue::End() {

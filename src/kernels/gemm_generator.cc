@@ -268,8 +268,12 @@ void Generator::NextPanel() {
     e_.add(e_.qword[arguments_ + static_cast<int>(argument)], bytes);
   };
   Label none;
-  e_.mov(scratch_, Argument(offsetof(GemmArguments, weights_stride)));
-  e_.add(Argument(offsetof(GemmArguments, weights)), scratch_);
+  if (kernel_.summation == Summation::kNarrow) {
+    e_.mov(Argument(offsetof(GemmArguments, weights)), weights_);
+  } else {
+    e_.mov(scratch_, Argument(offsetof(GemmArguments, weights_stride)));
+    e_.add(Argument(offsetof(GemmArguments, weights)), scratch_);
+  }
   advance(offsetof(GemmArguments, columns),
           ColumnFieldCount(kernel_) * kernel_.vectors * e_.vector_bytes());
   const int columns = kernel_.vectors * e_.lanes();

@@ -38,11 +38,11 @@ enum class Summation : uint8_t {
 // Groups of k that kSaturating sums before it widens.
 constexpr int kSaturatingGroups = 64;
 
-// Panels of kNarrow are two sections: one of narrow steps, and one of wide groups. With
-// GemmKernel::outliers a section of wide groups per vector follows each panel of kDot. In a
-// section, any group of k can stand in any place, and more than once: what B holds for it is the
-// sum of them. A section starts with this, `moves` follow it, then the weights at a multiple of a
-// vector's bytes, which end where the next section starts.
+// Panels of kNarrow are two sections: one of narrow steps, and one of wide groups; behind them
+// stands the next panel. With GemmKernel::outliers a section of wide groups per vector follows each
+// panel of kDot. In a section, any group of k can stand in any place, and more than once: what B
+// holds for it is the sum of them. A section starts with this, `moves` follow it, then the weights
+// at a multiple of a vector's bytes, which end where the next section starts.
 struct SectionHeader {
   int64_t count;         // of steps, or of wide groups
   int64_t weights_from;  // bytes from here
@@ -133,7 +133,7 @@ struct alignas(64) GemmArguments {
   const void* input;                // first row
   int64_t input_stride;             // bytes
   const void* weights;              // first panel
-  int64_t weights_stride;           // bytes from panel to panel
+  int64_t weights_stride;           // bytes from panel to panel; not used by kNarrow
   int64_t groups;                   // whole groups of k
   void* output;                     // first row and column
   int64_t output_stride;            // bytes

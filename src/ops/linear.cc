@@ -83,6 +83,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
       state->weights.largest_multiplier = own.LargestMultiplier(matrix.scales.data());
     }
     state->weights.data = matrix.weights.As<int8_t>();
+    if (!matrix.panel_offsets.empty()) state->weights.panel_offsets = matrix.panel_offsets.data();
     state->weights.columns = state->columns.data();
     state->weights.scales = ArrayView<const float>(matrix.scales);
     state->weights.zero_points = ArrayView<const int32_t>(matrix.zero_points);

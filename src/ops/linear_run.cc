@@ -57,6 +57,7 @@ class Run {
   void MultiplyTask(const Rows& rows, Range rows_range, Range panels, int64_t task) noexcept;
   void MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
                       const KernelSet& kernels, int64_t task) noexcept;
+  const int8_t* Panel(int64_t product, int64_t panel) const noexcept;
   void MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t task) noexcept;
   // `arguments` are for the first row and are used up.
   void CallKernels(const KernelSet& kernels, kernels::GemmArguments& arguments,
@@ -277,6 +278,13 @@ void Run::MultiplyTask(const Rows& rows, Range range, Range panels, int64_t task
   }
 }
 
+const int8_t* Run::Panel(int64_t product, int64_t panel) const noexcept {
+  const pack::PanelLayout& layout = core_.layout;
+  const int64_t* offsets = weights_.panel_offsets;
+  return weights_.data + (offsets == nullptr ? layout.PanelOffset(product, panel)
+                                             : offsets[product * layout.panels + panel]);
+}
+
 void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
                          const KernelSet& kernels, int64_t task) noexcept {
   const pack::PanelLayout& layout = core_.layout;
@@ -286,7 +294,7 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   kernels::GemmArguments arguments;
   arguments.input = rows.data + row * rows.stride + product * rows.segment_bytes;
   arguments.input_stride = rows.stride;
-  arguments.weights = weights_.data + layout.PanelOffset(product, panels.begin);
+  arguments.weights = Panel(product, panels.begin);
   arguments.weights_stride = layout.panel_bytes;
   arguments.groups = core_.kernel_groups();
   arguments.columns = weights_.columns + (product * layout.padded_outputs() + first_column) *
@@ -326,6 +334,7 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   arguments.output_stride = layout.panel_columns() * int64_t{sizeof(int32_t)};
   arguments.panels = 1;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    arguments.weights = Panel(product, panel);
     const int64_t begin = panel * layout.panel_columns();
     const Range columns{
         product * layout.outputs + begin,
@@ -343,7 +352,6 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
       }
       if (part.row_terms != nullptr) part.row_terms += count;
     }
-    arguments.weights = static_cast<const std::byte*>(arguments.weights) + layout.panel_bytes;
     arguments.columns = static_cast<const std::byte*>(arguments.columns) +
                         layout.panel_columns() * kernels::ColumnFieldCount(core_.kernel) * 4;
   }

@@ -12,9 +12,10 @@ namespace qforge {
 
 // The weights of one Run: packed once by Linear's caller, or on the way by Gemm.
 struct RunWeights {
-  const int8_t* data = nullptr;        // panels, or for kScalar the plain K x N matrices
-  const std::byte* columns = nullptr;  // see LinearCore::FillColumns; not for kScalar
-  float largest_multiplier = 0.0f;     // see LinearCore::LargestMultiplier; not for kScalar
+  const int8_t* data = nullptr;            // panels, or for kScalar the plain K x N matrices
+  const int64_t* panel_offsets = nullptr;  // kNarrow: PackedMatrix::panel_offsets
+  const std::byte* columns = nullptr;      // see LinearCore::FillColumns; not for kScalar
+  float largest_multiplier = 0.0f;         // see LinearCore::LargestMultiplier; not for kScalar
   // kScalar only: one per column, zero_points possibly empty.
   ArrayView<const float> scales;
   ArrayView<const int32_t> zero_points;

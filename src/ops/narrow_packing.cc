@@ -103,6 +103,18 @@ double CostPerGroup(const NarrowShares& shares) {
   return shares.cost / static_cast<double>(shares.groups);
 }
 
+// The most bytes that one product's panels take.
+int64_t LargestProduct(const std::vector<NarrowPanel>& panels, int64_t panels_each) {
+  int64_t most = 0;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < panels.size(); ++i) {
+    if (static_cast<int64_t>(i) % panels_each == 0) bytes = 0;
+    bytes += static_cast<int64_t>(panels[i].bytes.size());
+    most = std::max(most, bytes);
+  }
+  return most;
+}
+
 // sum_k |B - zero_point| of each column.
 void FindMagnitudes(const PanelLayout& layout, const DenseProduct& dense,
                     const int32_t* zero_points, int64_t* magnitudes) {
@@ -180,18 +192,24 @@ Result<bool> PackNarrow(const PackingRequest& request, pack::PackedMatrix* matri
   if (!has_outliers && CostPerGroup(shares) >= plan::kWidenedGroupCost) return false;
 
   PanelLayout layout = chosen.layout;
-  layout.panel_bytes = base::AlignUp<int64_t>(static_cast<int64_t>(most_bytes), 64);
-  layout.product_bytes = layout.panel_bytes * layout.panels;
+  layout.panel_bytes = static_cast<int64_t>(most_bytes);
+  layout.product_bytes = base::AlignUp<int64_t>(LargestProduct(panels, layout.panels), 64);
   Result<base::AlignedBuffer> buffer =
       base::AlignedBuffer::Allocate(static_cast<size_t>(layout.bytes()), "weights");
   if (!buffer.ok()) return buffer.status();
-  std::byte* to = buffer->data();
-  for (const NarrowPanel& panel : panels) {
-    std::memcpy(to, panel.bytes.data(), panel.bytes.size());
-    to += layout.panel_bytes;
+  std::vector<int64_t> offsets;
+  int64_t offset = 0;
+  for (size_t i = 0; i < panels.size(); ++i) {
+    const int64_t number = static_cast<int64_t>(i);
+    if (number % layout.panels == 0) offset = number / layout.panels * layout.product_bytes;
+    const std::vector<std::byte>& bytes = panels[i].bytes;
+    std::memcpy(buffer->data() + offset, bytes.data(), bytes.size());
+    offsets.push_back(offset);
+    offset += static_cast<int64_t>(bytes.size());
   }
   matrix->layout = layout;
   matrix->weights = std::move(buffer).value();
+  matrix->panel_offsets = std::move(offsets);
   matrix->sums = std::move(sums);
   matrix->magnitudes = std::move(magnitudes);
   matrix->shares = shares;

@@ -18,6 +18,9 @@ struct PackedMatrix {
   // matrix, products below each other: the portable path reads what the reference reads.
   PanelLayout layout;
   base::AlignedBuffer weights;
+  // kNarrow: where each panel of each product begins in `weights`. Those of a product stand next to
+  // each other.
+  std::vector<int64_t> panel_offsets;
   std::vector<float> scales;
   std::vector<int32_t> zero_points;  // empty: all 0
   std::vector<int32_t> sums;         // sum_k B

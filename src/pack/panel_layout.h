@@ -24,14 +24,16 @@ struct PanelLayout {
 
   int parts = 1;  // of K, for floats: see qforge/types.h
 
-  int group_size = 0;       // consecutive k of a column
-  int vector_columns = 0;   // columns of a vector
-  int vectors = 0;          // of every panel but possibly the last of a product
-  int tail_vectors = 0;     // of the last panel
-  int tail_lanes = 0;       // columns of the last panel's last vector; 0: all
-  int64_t k_groups = 0;     // ceil(K / group_size)
-  int64_t panels = 0;       // per product
-  int64_t panel_bytes = 0;  // of every panel but possibly the last
+  int group_size = 0;      // consecutive k of a column
+  int vector_columns = 0;  // columns of a vector
+  int vectors = 0;         // of every panel but possibly the last of a product
+  int tail_vectors = 0;    // of the last panel
+  int tail_lanes = 0;      // columns of the last panel's last vector; 0: all
+  int64_t k_groups = 0;    // ceil(K / group_size)
+  int64_t panels = 0;      // per product
+  // Of every panel but possibly the last. With kNarrow, whose panels differ, of the largest; they
+  // are where PackedMatrix::panel_offsets says.
+  int64_t panel_bytes = 0;
   int64_t product_bytes = 0;
 
   int64_t panel_columns() const { return int64_t{vectors} * vector_columns; }

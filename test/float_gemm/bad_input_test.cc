@@ -162,8 +162,8 @@ TEST(IntegerWeights, RefuseWhatIsForFloats) {
                       "epilogue.alpha"));
   epilogue = {};
   epilogue.activation = Activation::kSilu;
-  EXPECT_TRUE(IsError(Linear::Create(context, weights, epilogue).status(),
-                      StatusCode::kUnsupported, "epilogue.activation"));
+  EXPECT_TRUE(IsError(Linear::Create(context, weights, epilogue).status(), StatusCode::kUnsupported,
+                      "epilogue.activation"));
   epilogue = {};
   epilogue.beta = 1.0f;
   EXPECT_TRUE(IsError(Linear::Create(context, weights, epilogue).status(), StatusCode::kUnsupported,
