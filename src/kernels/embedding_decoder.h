@@ -43,6 +43,10 @@ class RowDecoder {
   virtual void EmitBagStart() {}
   // What is read of a row once, whatever the number of its columns.
   virtual void EmitRowStart(const RowTerms&) {}
+  // Whether that takes so long that it is better done while the row before is added. If so,
+  // EmitRowStart() leaves alone what EmitAdd() and EmitDecode() use until EmitRowTurn().
+  virtual bool StartsAhead() const { return false; }
+  virtual void EmitRowTurn() {}
   // Adds the row, or the weight times the row, to the sum of a bag.
   virtual void EmitAdd(jit::Vec sum, const ColumnVector& columns, const RowTerms& row) = 0;
   // The row, or the weight times the row, by itself.

@@ -28,6 +28,7 @@ const Register kIndicesAhead{Gpr::R10};  // kIndices, moved on by the prefetch d
 const Register kRow{Gpr::R11};
 const Register kWeights{Gpr::RBX};  // of position 0
 const Register kRowMap{Gpr::RBP};
+const Register kNextRow{Gpr::RBP};      // where rows start ahead, which mapped ones do not
 const Register kRowAhead{Gpr::R12};     // the row to prefetch, from kRows
 const Register kBlockOffset{Gpr::R13};  // in the payload, of a repeated block from the first
 const Register kSegmentEnd{Gpr::R13};   // of the first block, which is not a repeated one
@@ -96,6 +97,8 @@ class Walk {
   void EmitStart();
   void EmitBlock(const ColumnBlock& block);
   void EmitPool(const ColumnBlock& block, const RowTerms& row);
+  void EmitStartRow(const Register& to, const Register& position, const ColumnBlock& block,
+                    const RowTerms& row, Label& missing);
   void EmitGather(const ColumnBlock& block, const RowTerms& row);
   void EmitLoadBagStart(const Register& to);
   void EmitLoadIndex(const Register& to, const jit::AddressTerms& at);
@@ -105,7 +108,7 @@ class Walk {
   void EmitPrefetchRow(const jit::AddressTerms& index);
   void EmitFindRowAhead(const jit::AddressTerms& index);
   void EmitPrefetchLines(size_t begin, size_t end);
-  void EmitLoadWeight();
+  void EmitLoadWeight(const Register& position);
 
   Emitter& e_;
   const EmbeddingKernel kernel_;
@@ -142,7 +145,7 @@ void Walk::Generate() {
     }
     e_.imul(kRow, kRowStride);
     e_.add(kRow, kRows);
-    if (weighted()) EmitLoadWeight();
+    if (weighted()) EmitLoadWeight(kPosition);
   }
   for (const ColumnBlock& block : blocks_) EmitBlock(block);
   e_.add(kOutput, Argument(offsetof(EmbeddingArguments, output_stride)));
@@ -208,11 +211,12 @@ void Walk::EmitBlock(const ColumnBlock& block) {
   const bool repeated = block.repeat > 1;
   // Pooled, the sum of kRows and kRow is left to the address, but for the blocks that need both
   // registers of it.
-  RowTerms row{kRow, kRow};
-  if (pooled()) row = {kRows + kRow, kRows + kRow};
+  const Register started = decoder_->StartsAhead() ? kNextRow : kRow;
+  RowTerms row{started, kRow};
+  if (pooled()) row = {kRows + started, kRows + kRow};
   Label again;
   if (repeated) {
-    row = {kRow, kRow + kBlockOffset};
+    row = {started, kRow + kBlockOffset};
     e_.xor_(kBlockOffset.cvt32(), kBlockOffset.cvt32());
     e_.L(again);
   }
@@ -241,6 +245,8 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   decoder_->EmitBagStart();
   e_.cmp(kPosition, kBagEnd);
   e_.jge(done, Emitter::T_NEAR);
+  const bool starts_ahead = decoder_->StartsAhead();
+  if (starts_ahead) EmitStartRow(kNextRow, kPosition, block, row, missing);
 
   // Other blocks find what the first one had prefetched.
   const bool prefetch = prefetches() && block.first_column == 0;
@@ -260,16 +266,18 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
     if (!in_between) EmitPrefetchLines(0, lines_.size());
     if (kernel_.prefetch == RowPrefetch::kFromMemoryTwice) EmitPrefetchAgain();
   }
-  EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
-  if (kernel_.mapped) {
-    e_.movsxd(kRow, e_.dword[kRowMap + kRow * 4]);
-    e_.test(kRow, kRow);
-    e_.js(missing, Emitter::T_NEAR);
+  if (starts_ahead) {
+    decoder_->EmitRowTurn();
+    e_.mov(kRow, kNextRow);
+    // Behind the last row of the bag is no other: it starts once more.
+    const Register next_position = kScratch;
+    e_.lea(next_position, e_.ptr[kPosition + 1]);
+    e_.cmp(next_position, kBagEnd);
+    e_.cmovge(next_position, kPosition);
+    EmitStartRow(kNextRow, next_position, block, row, missing);
+  } else {
+    EmitStartRow(kRow, kPosition, block, row, missing);
   }
-  e_.imul(kRow, kRowStride);
-  if (block.repeat > 1) e_.add(kRow, kRows);
-  if (weighted()) EmitLoadWeight();
-  decoder_->EmitRowStart(row);
   for (size_t i = 0; i < sums.size(); ++i) {
     decoder_->EmitAdd(sums[i], block.vectors[i], row);
     if (in_between) {
@@ -293,6 +301,21 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   e_.neg(count);
   e_.add(count, kBagEnd);
   EmitMean(e_, sums, count, registers_.scratch);
+}
+
+// Lets `to` be the row at `position`, or jumps to `missing`.
+void Walk::EmitStartRow(const Register& to, const Register& position, const ColumnBlock& block,
+                        const RowTerms& row, Label& missing) {
+  EmitLoadIndex(to, kIndices + position * kernel_.index_bytes);
+  if (kernel_.mapped) {
+    e_.movsxd(to, e_.dword[kRowMap + to * 4]);
+    e_.test(to, to);
+    e_.js(missing, Emitter::T_NEAR);
+  }
+  e_.imul(to, kRowStride);
+  if (block.repeat > 1) e_.add(to, kRows);
+  if (weighted()) EmitLoadWeight(position);
+  decoder_->EmitRowStart(row);
 }
 
 void Walk::EmitGather(const ColumnBlock& block, const RowTerms& row) {
@@ -368,7 +391,9 @@ void Walk::EmitPrefetchLines(size_t begin, size_t end) {
   }
 }
 
-void Walk::EmitLoadWeight() { e_.Broadcast32(registers_.weight, e_.ptr[kWeights + kPosition * 4]); }
+void Walk::EmitLoadWeight(const Register& position) {
+  e_.Broadcast32(registers_.weight, e_.ptr[kWeights + position * 4]);
+}
 
 }  // namespace
 
