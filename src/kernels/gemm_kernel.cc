@@ -67,6 +67,7 @@ std::string GemmKernel::Name() const {
   if (k_tail != 0) name += "_ktail" + std::to_string(k_tail);
   if (fixed_groups != kCountedGroups) name += "_groups" + std::to_string(fixed_groups);
   if (prefetch) name += "_prefetch";
+  if (near_prefetch) name += "_near_prefetch";
   name += std::string("_") + DataTypeName(output);
   if (accumulate) name += "_accumulate";
   if (float_bias) name += "_fbias";

@@ -71,7 +71,8 @@ struct GemmKernel {
   // So many whole groups, unrolled without a loop; kCountedGroups: as many as the arguments say,
   // which are more than kMostFixedGroups.
   int fixed_groups = kCountedGroups;
-  bool prefetch = false;  // of weights
+  bool prefetch = false;       // of weights, from beyond the second-level cache
+  bool near_prefetch = false;  // kNarrow: of weights, from that cache; unless `prefetch`
 
   DataType output = DataType::kU8;
   bool accumulate = false;  // kS32: add to C

@@ -53,6 +53,9 @@ class GemmSections {
   // A loop over a section's entries, of `groups` groups of `bytes` bytes each. `entry` finds its
   // moves at `position`, from number `first` on, and its weights likewise.
   void ForEach(int groups, int bytes, const std::function<void(int first)>& entry);
+  // Asks for what stands a way behind the `bytes` bytes of weights at `offset`. Called group by
+  // group: requests for a whole step at once hold up the loads of the next.
+  void Prefetch(int offset, int bytes);
   // Goes where move number `group` leads.
   void Move(int group);
 

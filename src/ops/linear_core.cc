@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "cpu/host.h"
+#include "cpu/isa_table.h"
 #include "ops/validate.h"
 #include "plan/algorithm.h"
 #include "plan/partition.h"
@@ -152,12 +153,17 @@ Result<kernels::GemmFunction*> ResolveKernel(const kernels::GemmKernel& kernel) 
   return (*published)->As<kernels::GemmFunction>();
 }
 
-Status ResolveKernels(kernels::GemmKernel kernel, int vectors, int tail_lanes, KernelSet* set) {
+Status ResolveKernels(kernels::GemmKernel kernel, int64_t weight_bytes, int vectors, int tail_lanes,
+                      KernelSet* set) {
+  const cpu::IsaTraits& traits = cpu::Traits(kernel.isa);
   kernel.vectors = vectors;
   kernel.tail_lanes = tail_lanes;
   set->max_rows = kernels::MaxRows(kernel.isa, kernel.summation, vectors);
   for (int rows = 1; rows <= set->max_rows; ++rows) {
     kernel.rows = rows;
+    kernel.near_prefetch = kernel.summation == kernels::Summation::kNarrow && !kernel.prefetch &&
+                           plan::ShouldPrefetchNear(weight_bytes, cpu::Host().l1d.bytes,
+                                                    traits.vector_bytes, rows, kernel.depth);
     kernels::GemmKernel any = kernel;
     if (IsByte(kernel.output)) any.upper_clamp = false;  // always there, in float
     Result<kernels::GemmFunction*> function = ResolveKernel(any);
@@ -258,11 +264,12 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   }
 
   if (layout.panels > 1 || !core.odd_last_panel()) {
-    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout.vectors, 0, &core.full_panels));
+    QFORGE_RETURN_IF_ERROR(
+        ResolveKernels(kernel, layout.bytes(), layout.vectors, 0, &core.full_panels));
   }
   if (layout.panels > 0 && core.odd_last_panel()) {
-    QFORGE_RETURN_IF_ERROR(
-        ResolveKernels(kernel, layout.tail_vectors, layout.tail_lanes, &core.last_panel));
+    QFORGE_RETURN_IF_ERROR(ResolveKernels(kernel, layout.bytes(), layout.tail_vectors,
+                                          layout.tail_lanes, &core.last_panel));
   }
   return core;
 }

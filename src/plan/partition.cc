@@ -72,6 +72,17 @@ bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes) {
   return weight_bytes > l2_bytes + l2_bytes / 2;
 }
 
+bool ShouldPrefetchNear(int64_t weight_bytes, int64_t l1_bytes, int vector_bytes, int rows,
+                        int depth) {
+  // Few rows of wide vectors consume weights faster than the hardware prefetches them: they gain 3
+  // to 19 %. More rows, or narrower vectors, only lose the time that requests take; and so does a
+  // single row whose deep steps run through 1 KiB at once, as the hardware likes it.
+  constexpr int kMostRows = 4;
+  constexpr int kDeep = 8;
+  return weight_bytes > l1_bytes && vector_bytes >= 64 && rows <= kMostRows &&
+         (rows > 1 || depth < kDeep);
+}
+
 int64_t PrefetchingTiles(int64_t tiles, int64_t panel_bytes, int64_t l2_bytes) {
   // Every outstanding prefetch holds up a load of the tile that issues it: the more tiles share
   // them the better.

@@ -39,6 +39,11 @@ int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_byte
 // Whether kernels prefetch weights of `weight_bytes`.
 bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes);
 
+// Whether kernels without VNNI prefetch weights of `weight_bytes` that the second-level cache
+// holds, for tiles of `rows` rows and steps of `depth` groups; see plan/summation.h for steps.
+bool ShouldPrefetchNear(int64_t weight_bytes, int64_t l1_bytes, int vector_bytes, int rows,
+                        int depth);
+
 // How many of a panel's tiles, of which there are about `tiles`, share the prefetching of the next
 // panel: 8, 4, or none where they are few, or where two panels do not fit into the second-level
 // cache beside A.

@@ -155,6 +155,7 @@ TEST_P(EmittedCodeWithoutVnni, NarrowSteps) {
         kernel.tail_lanes = (kernel.rows * 5 + kernel.vectors * 3 + static_cast<int>(output)) %
                             kernels::VectorColumns(GetParam());
         kernel.prefetch = (kernel.rows + static_cast<int>(output)) % 2 == 0;
+        kernel.near_prefetch = !kernel.prefetch && depth % 2 == 0;
         ASSERT_GT(InspectGemm(kernel), 0);
         kernel.per_row = kernel.weight_zero_points = true;
         ASSERT_GT(InspectGemm(kernel), 0);
@@ -199,7 +200,7 @@ TEST_P(EmittedCode, NamesTellKernelsApart) {
   GemmKernel plain;
   plain.isa = GetParam();
   plain.summation = kernels::AnySummation(GetParam());
-  std::vector<GemmKernel> all(20, plain);
+  std::vector<GemmKernel> all(21, plain);
   all[1].rows = 2;
   all[2].vectors = 2;
   all[3].tail_lanes = 1;
@@ -218,9 +219,10 @@ TEST_P(EmittedCode, NamesTellKernelsApart) {
   all[15].bounded = true;
   all[16].outliers = true;
   all[17].summation = Summation::kSaturating;
-  all[18].summation = all[19].summation = Summation::kNarrow;
+  all[18].summation = all[19].summation = all[20].summation = Summation::kNarrow;
   all[18].depth = 4;
-  all[19].depth = 8;
+  all[19].depth = all[20].depth = 8;
+  all[20].near_prefetch = true;
   std::set<std::string> names;
   for (const GemmKernel& kernel : all) names.insert(kernel.Name());
   EXPECT_EQ(names.size(), all.size());
