@@ -123,6 +123,7 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // One element per lane. `from` is memory, or the part of a vector that holds as many bytes:
   // Low() for bytes, Half() for 16 bits.
   void ExtendU8To32(Vec to, const qforge_xbyak::Operand& from);
+  void ExtendS8To32(Vec to, const qforge_xbyak::Operand& from);
   void ConvertF16ToF32(Vec to, const qforge_xbyak::Operand& from);
   void ConvertBF16ToF32(Vec to, const qforge_xbyak::Operand& from);
   // The bytes of e4m3 or e5m2 with the exponent bias 15, that of f16. e4m3 with another bias is
