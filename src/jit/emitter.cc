@@ -299,6 +299,7 @@ void Emitter::FmaAddF32(Vec to, Vec a, const xb::Operand& b) { vfmadd231ps(Full(
 // --- Small formats to and from binary32 ----------------------------------------------------
 
 void Emitter::ExtendU8To32(Vec to, const xb::Operand& from) { vpmovzxbd(Full(to), from); }
+void Emitter::ExtendS8To32(Vec to, const xb::Operand& from) { vpmovsxbd(Full(to), from); }
 void Emitter::ConvertF16ToF32(Vec to, const xb::Operand& from) { vcvtph2ps(Full(to), from); }
 
 void Emitter::ConvertBF16ToF32(Vec to, const xb::Operand& from) {

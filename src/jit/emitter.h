@@ -125,6 +125,7 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // One element per lane. `from` is memory, or the part of a vector that holds as many bytes:
   // Low() for bytes, Half() for 16 bits.
   void ExtendU8To32(Vec to, const qforge_xbyak::Operand& from);
+  void ExtendS8To32(Vec to, const qforge_xbyak::Operand& from);
   void ConvertF16ToF32(Vec to, const qforge_xbyak::Operand& from);
   void ConvertBF16ToF32(Vec to, const qforge_xbyak::Operand& from);
   // Of two bf16 per lane, the one in the lower or in the upper half.

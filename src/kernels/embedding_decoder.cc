@@ -73,11 +73,16 @@ class Adder {
 class FloatDecoder final : public DecoderBase {
  public:
   FloatDecoder(Emitter& emitter, const EmbeddingKernel& kernel, const DecoderRegisters& registers)
-      : DecoderBase(emitter, kernel, registers), adder_(emitter, kernel, Exponent(kernel)) {}
+      : DecoderBase(emitter, kernel, registers), adder_(emitter, kernel, Exponent(kernel)) {
+    if (kernel_.fast_subnormals) fields_ = e_.vectors().Take();
+  }
 
   int WindowBytes() const override { return e_.lanes() * shape_.element_bits / 8; }
 
-  void EmitKernelStart() override { adder_.EmitKernelStart(); }
+  void EmitKernelStart() override {
+    adder_.EmitKernelStart();
+    if (kernel_.fast_subnormals) e_.Load(fields_, e_.Constant32(kFieldsOfE4M3));
+  }
 
   void EmitAdd(Vec sum, const ColumnVector& columns, const RowTerms& row) override {
     const Vec x = r_.scratch[0];
@@ -100,8 +105,13 @@ class FloatDecoder final : public DecoderBase {
   }
 
  private:
+  // Where an f32 has the sign, the four lower bits of the exponent and the three upper ones of the
+  // mantissa.
+  static constexpr uint32_t kFieldsOfE4M3 = 0x87F00000;
+
   // x is what EmitLoad() gives times two to this.
   static int Exponent(const EmbeddingKernel& kernel) {
+    if (kernel.fast_subnormals) return 127 - kernel.exponent_bias;
     const bool is_byte = kernel.format == RowFormat::kE4M3 || kernel.format == RowFormat::kE5M2;
     return is_byte ? 15 - kernel.exponent_bias : 0;
   }
@@ -127,7 +137,12 @@ class FloatDecoder final : public DecoderBase {
       case RowFormat::kBF16:
         return e_.ConvertBF16ToF32(to, from);
       case RowFormat::kE4M3:
-        return e_.ConvertE4M3ToF32(to, from);
+        if (!kernel_.fast_subnormals) return e_.ConvertE4M3ToF32(to, from);
+        // The fields at their places in an f32 make it one with another exponent bias. e4m3's
+        // subnormal numbers remain such.
+        e_.ExtendS8To32(to, from);
+        e_.ShiftLeft32(to, to, 20);
+        return e_.And(to, to, e_.Full(fields_));
       case RowFormat::kE5M2:
         return e_.ConvertE5M2ToF32(to, from);
       default:
@@ -137,6 +152,7 @@ class FloatDecoder final : public DecoderBase {
   }
 
   Adder adder_;
+  Vec fields_;
 };
 
 // u8. Pooled, scale and bias are never applied to an element: q is added times the scale, and the

@@ -57,6 +57,10 @@ bool Exists(const EmbeddingKernel& kernel) {
   if (HasExponentBias(kernel.format) && (kernel.exponent_bias < 1 || kernel.exponent_bias > 31)) {
     return false;
   }
+  if (kernel.fast_subnormals &&
+      (kernel.format != RowFormat::kE4M3 || kernel.pooling == Pooling::kNone)) {
+    return false;
+  }
   // Without pooling there is no bag that a position could be counted from.
   if (kernel.pooling == Pooling::kNone && kernel.weights == BagWeights::kPerBagPosition) {
     return false;
@@ -129,6 +133,7 @@ std::string EmbeddingKernel::Name() const {
   if (prefetch != RowPrefetch::kNone) {
     name += std::string("_") + PrefetchName(prefetch) + (fewest_lines ? "fewest" : "");
   }
+  if (fast_subnormals) name += "_fastsubnormals";
   name += std::string("_to_") + DataTypeName(output);
   return name;
 }

@@ -46,6 +46,9 @@ struct EmbeddingKernel {
   // No row lies in more cache lines than one that begins with a line. Only for what is prefetched:
   // nothing relies on it.
   bool fewest_lines = false;
+  // The machine multiplies subnormal numbers as fast as others. Only of pooled e4m3, which has a
+  // shorter way then.
+  bool fast_subnormals = false;
   DataType output = DataType::kF32;  // kF32, kF16, kBF16
 
   // Unique among kernels with different bytes; fit for a symbol and a file name.

@@ -81,9 +81,9 @@ int PrefetchDistance(int64_t row_bytes, int64_t table_bytes, int64_t near_bytes,
 int SecondPrefetchDistance(int64_t dimension, int64_t row_bytes, int distance) {
   // Measured on Zen 5, rows of 136 to 520 bytes from memory: 6 to 21 % faster, most of it from a
   // third to half of the way on. Rows of one line lose 5 %, and so do those whose arithmetic takes
-  // the time of fetching them (u4, codebooks, e4m3). At small distances both requests would come at
+  // the time of fetching them (u4, codebooks). At small distances both requests would come at
   // about the same time.
-  if (row_bytes <= kLineBytes || dimension >= row_bytes || distance < 16) return 0;
+  if (row_bytes <= kLineBytes || dimension > row_bytes || distance < 16) return 0;
   return base::CeilDiv(2 * distance, 5);
 }
 

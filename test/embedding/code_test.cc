@@ -103,6 +103,10 @@ TEST_P(EmittedEmbeddingCode, NamesTellKernelsApart) {
     if (kernel.format == RowFormat::kF32) continue;
     kernel.isa = GetParam();
     all.push_back(kernel);
+    if (kernel.format == RowFormat::kE4M3) {
+      kernel.fast_subnormals = true;
+      all.push_back(kernel);
+    }
     if (kernel.format < RowFormat::kU8 || kernel.format > RowFormat::kTwoTier4) continue;
     kernel.place = ParameterPlace::kFirst;
     all.push_back(kernel);
@@ -142,7 +146,7 @@ TEST(EmbeddingCode, IsThatOfTheIsaWithoutVnni) {
 }
 
 TEST(EmbeddingCode, IsRefusedWhereThereIsNone) {
-  std::vector<EmbeddingKernel> refused(8);
+  std::vector<EmbeddingKernel> refused(10);
   refused[0].isa = Isa::kScalar;
   refused[1].dimension = 0;
   refused[2].dimension = (int64_t{1} << 20) + 1;
@@ -152,6 +156,11 @@ TEST(EmbeddingCode, IsRefusedWhereThereIsNone) {
   refused[5].weights = BagWeights::kPerBagPosition;
   refused[6].index_bytes = 2;
   refused[7].output = DataType::kU8;
+  refused[8].fast_subnormals = true;  // not e4m3
+  refused[9].fast_subnormals = true;  // not pooled
+  refused[9].format = RowFormat::kE4M3;
+  refused[9].exponent_bias = 7;
+  refused[9].pooling = Pooling::kNone;
   for (size_t i = 0; i < refused.size(); ++i) {
     EXPECT_TRUE(
         IsError(kernels::GetEmbeddingKernel(refused[i]).status(), StatusCode::kInternal, ""))

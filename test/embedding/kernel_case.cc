@@ -158,6 +158,9 @@ std::vector<EmbeddingKernel> OptionVariants(const EmbeddingKernel& kernel) {
       continue;
     }
     variants.push_back(variant);
+    if (kernel.format != RowFormat::kE4M3 || variant.pooling == Pooling::kNone) continue;
+    variant.fast_subnormals = true;
+    variants.push_back(variant);
   }
   return variants;
 }

@@ -21,7 +21,7 @@ std::vector<Isa> SupportedEmbeddingIsas();
 std::vector<kernels::EmbeddingKernel> FormatVariants();
 
 // All combinations of pooling, weights, size of indices, mapping, prefetching, place of parameters
-// and output that exist.
+// and output that exist; of pooled e4m3 with either way to decode.
 std::vector<kernels::EmbeddingKernel> OptionVariants(const kernels::EmbeddingKernel& kernel);
 
 // Runs the kernel on random rows and bags, with the table, indices, weights and output at an
