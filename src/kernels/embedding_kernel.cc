@@ -119,9 +119,10 @@ Status NoSuchCheck(Isa isa, int index_bytes) {
 }  // namespace
 
 std::string EmbeddingKernel::Name() const {
-  std::string name = "embedding_";
+  // The format stands first: "avx512" and "bf16" together would be an ISA.
+  std::string name = std::string("embedding_") + RowFormatName(format) + "_";
   name += cpu::Traits(WithoutVnni(isa)).name;
-  name += std::string("_") + RowFormatName(format) + "_d" + std::to_string(dimension);
+  name += "_d" + std::to_string(dimension);
   if (format == RowFormat::kU8) name += std::string("_") + DataTypeName(parameters);
   if (HasParameters(format) && place == ParameterPlace::kFirst) name += "_first";
   if (HasExponentBias(format)) name += "_bias" + std::to_string(exponent_bias);

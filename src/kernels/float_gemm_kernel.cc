@@ -53,6 +53,7 @@ int FloatStreams(Isa isa, int rows, int vectors, int parts) {
 }
 
 std::string FloatGemmKernel::Name() const {
+  // The type stands first: "avx512" and "bf16" together would be an ISA.
   std::string name = DataTypeName(weights);
   name += std::string("_gemm_") + cpu::Traits(isa).name;
   if (dot) name += "_dot";

@@ -43,7 +43,8 @@ TEST(IsaTableTest, TraitsFollowTheName) {
     EXPECT_EQ(traits.evex, avx512);
     EXPECT_EQ(traits.vector_registers, scalar ? 0 : avx512 ? 32 : 16);
     EXPECT_EQ(traits.vector_bytes, scalar ? 0 : narrow ? 32 : 64);
-    EXPECT_EQ(traits.vnni, name.find("vnni") != std::string::npos);
+    EXPECT_EQ(traits.bf16, name.find("bf16") != std::string::npos);
+    EXPECT_EQ(traits.vnni, traits.bf16 || name.find("vnni") != std::string::npos);
   }
 }
 

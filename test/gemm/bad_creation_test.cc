@@ -348,7 +348,7 @@ const BadLayer kBadLayers[] = {
      },
      kNotPossible, "epilogue.activation"},
 
-    {"input_of_no_type", [](LayerCall& c) { c.options.input = DataType::kNone; }, kInvalid,
+    {"input_of_type_f16", [](LayerCall& c) { c.options.input = DataType::kF16; }, kInvalid,
      "options.input"},
     {"input_of_type_s32", [](LayerCall& c) { c.options.input = DataType::kS32; }, kInvalid,
      "options.input"},

@@ -236,7 +236,8 @@ TEST_P(EmittedCode, NamesTellKernelsApart) {
 TEST_P(EmittedCode, ArrayKernels) {
   for (int operation = 0; operation < kernels::kArrayOperationCount; ++operation) {
     int existing = 0;
-    for (const DataType type : {DataType::kNone, DataType::kU8, DataType::kS8}) {
+    for (const DataType type :
+         {DataType::kNone, DataType::kU8, DataType::kS8, DataType::kF16, DataType::kBF16}) {
       ArrayKernel kernel;
       kernel.isa = GetParam();
       kernel.operation = static_cast<ArrayOperation>(operation);
