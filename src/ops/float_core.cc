@@ -1,7 +1,6 @@
 #include "ops/float_core.h"
 
 #include <algorithm>
-#include <cinttypes>
 #include <cmath>
 
 #include "cpu/host.h"
@@ -66,21 +65,7 @@ Status CheckFloatBias(const Bias& bias, int64_t columns) {
     return Status::Error(StatusCode::kInvalidArgument, "epilogue.bias",
                          "%s; f32 is needed with float weights", DataTypeName(bias.type()));
   }
-  if (bias.size() != columns) {
-    return Status::Error(StatusCode::kInvalidArgument, "epilogue.bias",
-                         "%" PRId64 " values; groups * N = %" PRId64 " are needed", bias.size(),
-                         columns);
-  }
-  QFORGE_RETURN_IF_ERROR(CheckArray("epilogue.bias", bias.data(), columns, DataType::kF32));
-  const float* values = static_cast<const float*>(bias.data());
-  for (int64_t j = 0; j < columns; ++j) {
-    if (!std::isfinite(values[j])) {
-      return Status::Error(StatusCode::kOutOfRange, "epilogue.bias",
-                           "value %" PRId64 " is %g, not finite", j,
-                           static_cast<double>(values[j]));
-    }
-  }
-  return Status();
+  return CheckBias(bias, columns);
 }
 
 Status CheckFloatEpilogue(const Epilogue& epilogue, int64_t columns) {

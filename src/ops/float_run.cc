@@ -51,9 +51,10 @@ class Run {
   void MultiplyTask(const Rows& rows, Range range, Range panels) noexcept;
   void MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
                       const FloatKernelSet& kernels) noexcept;
-  void CallKernels(const FloatKernelSet& kernels, const kernels::FloatGemmArguments& arguments,
+  // `arguments` are for the first row and are used up, here and below.
+  void CallKernels(const FloatKernelSet& kernels, kernels::FloatGemmArguments& arguments,
                    int64_t rows, int64_t panels) noexcept;
-  // All panels with tiles of `height` rows. `arguments` are used up.
+  // All panels with tiles of `height` rows.
   void CallTiles(const FloatKernelSet& kernels, int height, kernels::FloatGemmArguments& arguments,
                  int64_t panels) noexcept;
   void MultiplyScalar(Range range, Range columns) noexcept;
@@ -213,10 +214,9 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   CallKernels(kernels, arguments, range.end - range.begin, panels.end - panels.begin);
 }
 
-void Run::CallKernels(const FloatKernelSet& kernels, const kernels::FloatGemmArguments& arguments,
+void Run::CallKernels(const FloatKernelSet& kernels, kernels::FloatGemmArguments& upper,
                       int64_t rows, int64_t panels) noexcept {
   const plan::RowTiles split = plan::SplitRows(rows, kernels.max_rows);
-  kernels::FloatGemmArguments upper = arguments;
   if (split.taller == 0) {
     upper.tiles = split.others;
     CallTiles(kernels, split.height, upper, panels);
@@ -224,7 +224,7 @@ void Run::CallKernels(const FloatKernelSet& kernels, const kernels::FloatGemmArg
   }
   // Two kernels. Panel by panel, so that the second finds the panel in the cache.
   const int64_t upper_rows = split.taller * (split.height + 1);
-  kernels::FloatGemmArguments lower = arguments;
+  kernels::FloatGemmArguments lower = upper;
   lower.input = static_cast<const std::byte*>(lower.input) + upper_rows * lower.input_stride;
   lower.output = static_cast<std::byte*>(lower.output) + upper_rows * lower.output_stride;
   if (lower.residual != nullptr) {

@@ -1,7 +1,6 @@
 #include "ops/linear_core.h"
 
 #include <algorithm>
-#include <cinttypes>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -16,28 +15,6 @@ namespace qforge {
 namespace {
 
 bool IsByte(DataType type) { return type == DataType::kU8 || type == DataType::kS8; }
-
-Status CheckBias(const Epilogue& epilogue, int64_t columns) {
-  const Bias& bias = epilogue.bias;
-  if (bias.type() == DataType::kNone) return Status();
-  if (bias.size() != columns) {
-    return Status::Error(StatusCode::kInvalidArgument, "epilogue.bias",
-                         "%" PRId64 " values; groups * N = %" PRId64 " are needed", bias.size(),
-                         columns);
-  }
-  QFORGE_RETURN_IF_ERROR(CheckArray("epilogue.bias", bias.data(), columns, bias.type()));
-  if (bias.type() == DataType::kF32) {
-    const float* values = static_cast<const float*>(bias.data());
-    for (int64_t j = 0; j < columns; ++j) {
-      if (!std::isfinite(values[j])) {
-        return Status::Error(StatusCode::kOutOfRange, "epilogue.bias",
-                             "value %" PRId64 " is %g, not finite", j,
-                             static_cast<double>(values[j]));
-      }
-    }
-  }
-  return Status();
-}
 
 Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
   const Output& output = epilogue.output;
@@ -70,7 +47,7 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
     return Status::Error(StatusCode::kUnsupported, "epilogue.output.accumulate",
                          "is for s32 output, not for %s", DataTypeName(output.type));
   }
-  QFORGE_RETURN_IF_ERROR(CheckBias(epilogue, columns));
+  QFORGE_RETURN_IF_ERROR(CheckBias(epilogue.bias, columns));
   if (integer && epilogue.bias.type() == DataType::kF32) {
     return Status::Error(StatusCode::kUnsupported, "epilogue.bias",
                          "f32 cannot be added to s32 output, which has no scale");

@@ -4,6 +4,7 @@
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
+#include "kernels/float_columns.h"
 #include "ops/validate.h"
 #include "pack/float_panels.h"
 #include "pack/packed_matrix.h"
@@ -12,10 +13,6 @@
 
 namespace qforge {
 namespace {
-
-bool IsFloatType(DataType type) {
-  return type == DataType::kF32 || type == DataType::kF16 || type == DataType::kBF16;
-}
 
 // The smallest magnitude that rounds to infinity.
 float RoundsToInfinity(DataType type) {
@@ -60,7 +57,7 @@ Result<PackedWeights> PackedWeights::CreateFloat(const InputMatrix& weights,
   const int64_t outputs = by_row ? weights.cols : weights.rows / products;
   QFORGE_RETURN_IF_ERROR(CheckProductSizes(inputs, outputs, products));
   const DataType type = options.type == DataType::kNone ? weights.type : options.type;
-  if (!IsFloatType(type)) {
+  if (!kernels::IsFloat(type)) {
     return Status::Error(StatusCode::kInvalidArgument, "options.type",
                          "%s; none, f32, f16 or bf16 is needed", DataTypeName(type));
   }

@@ -224,6 +224,27 @@ Status CheckOutputs(const Epilogue& epilogue, const InputMatrix& input, const Ou
   return CheckNoOverlap("output", written, "arguments.residual", residual);
 }
 
+Status CheckBias(const Bias& bias, int64_t columns) noexcept {
+  if (bias.type() == DataType::kNone) return Status();
+  if (bias.size() != columns) {
+    return Status::Error(StatusCode::kInvalidArgument, "epilogue.bias",
+                         "%" PRId64 " values; groups * N = %" PRId64 " are needed", bias.size(),
+                         columns);
+  }
+  QFORGE_RETURN_IF_ERROR(CheckArray("epilogue.bias", bias.data(), columns, bias.type()));
+  if (bias.type() == DataType::kF32) {
+    const float* values = static_cast<const float*>(bias.data());
+    for (int64_t j = 0; j < columns; ++j) {
+      if (!std::isfinite(values[j])) {
+        return Status::Error(StatusCode::kOutOfRange, "epilogue.bias",
+                             "value %" PRId64 " is %g, not finite", j,
+                             static_cast<double>(values[j]));
+      }
+    }
+  }
+  return Status();
+}
+
 Status CheckActivation(const Epilogue& epilogue) noexcept {
   switch (epilogue.activation) {
     case Activation::kNone:

@@ -112,6 +112,9 @@ inline InputMatrix AsInput(const OutputMatrix& matrix) noexcept {
 Status CheckOutputs(const Epilogue& epilogue, const InputMatrix& input, const OutputMatrix& output,
                     const InputMatrix& residual, int64_t rows, int64_t cols) noexcept;
 
+// epilogue.bias: none, or a value per column, finite ones of f32.
+Status CheckBias(const Bias& bias, int64_t columns) noexcept;
+
 // epilogue.activation and its bounds.
 Status CheckActivation(const Epilogue& epilogue) noexcept;
 
