@@ -18,6 +18,7 @@
 #include "qforge/quantization.h"
 #include "qforge/range_choice.h"
 #include "qforge/row_layout.h"
+#include "qforge/soft_errors.h"
 #include "qforge/sparse_linear.h"
 #include "qforge/sparse_weights.h"
 #include "qforge/status.h"
