@@ -10,6 +10,7 @@
 #include "qforge/context.h"
 #include "qforge/epilogue.h"
 #include "qforge/packed_weights.h"
+#include "qforge/soft_errors.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
@@ -34,6 +35,10 @@ struct LinearOptions {
   InputScaling scaling = InputScaling::kPerTensor;
   // A is given as (G*K) x M.
   bool transposed_input = false;
+  // What follows where a row does not pass its check, see qforge/soft_errors.h; for weights packed
+  // with soft_error_check. kRecompute is not for outputs that are accumulated into, that are the
+  // residual too, or that go to a tile callback.
+  SoftErrorOptions soft_errors = {};
 };
 
 // The parameters of A: one pair, or arrays of one per row. Zero-points lie in the range of the
@@ -77,7 +82,8 @@ class Linear {
                                const LinearOptions& options = {}) noexcept;
 
   // `input` is M x (G*K), or (G*K) x M if transposed; `output` is M x (G*N), of the epilogue's
-  // output type, and must not overlap the input. Any M >= 0. On an error nothing is written.
+  // output type, and must not overlap the input. Any M >= 0. On an error nothing is written, but
+  // for kDataCorrupted from a check: then everything is, wrong or not.
   Status Run(const InputMatrix& input, const InputQuantization& quantization,
              const OutputMatrix& output, const RunArguments& arguments = {}) const noexcept;
   // The same for float weights, and for dynamic scaling: nothing is to be said of A's quantisation.

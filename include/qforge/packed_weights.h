@@ -70,6 +70,9 @@ struct PackedWeightsOptions {
   double outlier_density = 0.0;
   // The kernels to lay out for are the best supported ones up to this ISA and QFORGE_MAX_ISA.
   Isa max_isa = kHighestIsa;
+  // Keeps what operations need to check each row of a product (qforge/soft_errors.h), and what
+  // Scrub() needs. Not with kSaturating16, whose sums prove nothing.
+  bool soft_error_check = false;
 };
 
 struct FloatWeightsOptions {
@@ -114,6 +117,13 @@ class PackedWeights {
   int64_t bytes() const noexcept;  // of the packed form
   // One line: sizes, ISA, layout, bytes. Empty when memory runs out.
   std::string Describe() const noexcept;
+
+  // With soft_error_check, else both find nothing: compares the packed form with its checksum. It
+  // is cut into slices of 64 KiB, so that a background thread can look at a few now and then:
+  // kDataCorrupted names the first of slices [first, first + count) that has changed since
+  // creation. `count` < 0: up to the last. kOutOfRange where there are no such slices.
+  int64_t scrub_slices() const noexcept;
+  Status Scrub(int64_t first = 0, int64_t count = -1) const noexcept;
 
   // For the library's own operations.
   const pack::PackedMatrix& matrix() const noexcept { return *matrix_; }

@@ -77,10 +77,21 @@ class SoftErrorMonitor {
   std::atomic<uint64_t> persistent_{0};
 };
 
+// For campaigns and tests: a bit of an accumulator that flips before anything looks at it. A
+// product created with one takes kernels of its own, which are slower.
+struct SoftErrorInjection {
+  // Not to be changed during a call. Where the output has no such row or column nothing happens.
+  int64_t row = 0;
+  int64_t column = 0;
+  int bit = 0;                    // 0 to 31
+  std::atomic<int64_t> times{0};  // how often it still happens, of times that the row is computed
+};
+
 struct SoftErrorOptions {
   SoftErrorPolicy policy = SoftErrorPolicy::kFail;
-  SoftErrorMonitor* monitor = nullptr;  // borrowed; must outlive the operation
-  const char* name = nullptr;           // for events; borrowed likewise
+  SoftErrorMonitor* monitor = nullptr;      // borrowed; must outlive the operation
+  const char* name = nullptr;               // for events; borrowed likewise
+  SoftErrorInjection* injection = nullptr;  // borrowed likewise; products of s8 weights only
   // EmbeddingBag: one bag in so many is checked, another one in each call. At least 1.
   int64_t sample_interval = 1;
 };

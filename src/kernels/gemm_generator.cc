@@ -100,6 +100,9 @@ class Generator {
   void AddSplits();
   void ReleaseSplit(int split);
 
+  void FlipBits();
+  void SumRows();
+
   Address Argument(size_t offset) const { return e_.ptr[arguments_ + static_cast<int>(offset)]; }
 
   Emitter& e_;
@@ -182,6 +185,8 @@ void Generator::Generate() {
   narrow() ? NarrowProduct() : Product();
   AddSplits();
   if (kernel_.outliers) Outliers();
+  if (kernel_.injects) FlipBits();
+  if (kernel_.sums_rows) SumRows();
   NextTile(done);
   e_.jmp(tile, Emitter::T_NEAR);
   e_.L(done);
@@ -487,6 +492,45 @@ void Generator::AddSplits() {
     }
   }
   for (int split = 1; split < splits_; ++split) ReleaseSplit(split);
+}
+
+void Generator::FlipBits() {
+  Label other_panel;
+  e_.mov(scratch_, Argument(offsetof(GemmArguments, flip_weights)));
+  e_.cmp(scratch_, Argument(offsetof(GemmArguments, weights)));
+  e_.jne(other_panel, Emitter::T_NEAR);
+  e_.mov(scratch_, Argument(offsetof(GemmArguments, flip_row)));
+  e_.sub(scratch_, row_offset_);
+  for (int row = 0; row < kernel_.rows; ++row) {
+    Label other_row;
+    e_.cmp(scratch_, 4 * row);
+    e_.jne(other_row, Emitter::T_NEAR);
+    for (int v = 0; v < kernel_.vectors; ++v) {
+      const Vec accumulator = accumulators_[0][static_cast<size_t>(row)][static_cast<size_t>(v)];
+      const size_t offset = offsetof(GemmArguments, flips) +
+                            static_cast<size_t>(v) * static_cast<size_t>(e_.vector_bytes());
+      e_.Xor(accumulator, accumulator, Argument(offset));
+    }
+    e_.L(other_row);
+  }
+  e_.L(other_panel);
+}
+
+// The additions find room between the last products, which no longer keep all pipes busy.
+void Generator::SumRows() {
+  const Vec sum = e_.vectors().Take();
+  e_.imul(scratch_, row_offset_, e_.vector_bytes() / 4);
+  e_.add(scratch_, Argument(offsetof(GemmArguments, row_sums)));
+  for (int row = 0; row < kernel_.rows; ++row) {
+    const std::vector<Vec>& accumulators = accumulators_[0][static_cast<size_t>(row)];
+    const Address at = e_.ptr[scratch_ + row * e_.vector_bytes()];
+    e_.Add32(sum, accumulators[0], at);
+    for (size_t v = 1; v < accumulators.size(); ++v) {
+      e_.Add32(sum, sum, e_.Full(accumulators[v]));
+    }
+    e_.Store(at, sum);
+  }
+  e_.vectors().Release(sum);
 }
 
 }  // namespace

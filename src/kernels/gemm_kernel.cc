@@ -77,6 +77,8 @@ std::string GemmKernel::Name() const {
   if (bounded) name += "_bounded";
   if (lower_clamp) name += "_lower";
   if (upper_clamp) name += "_upper";
+  if (sums_rows) name += "_rowsums";
+  if (injects) name += "_injected";
   return name;
 }
 

@@ -83,6 +83,10 @@ struct GemmKernel {
   bool bounded = false;      // u8, s8: |r| < 2^31 is known
   bool lower_clamp = false;  // the activation has a lower bound; u8, s8: above the type's
   bool upper_clamp = false;  // likewise; u8, s8: only if bounded, else there always is one
+  // Rows of accumulators are summed into GemmArguments::row_sums before the epilogue.
+  bool sums_rows = false;
+  // Only with sums_rows: bits of an accumulator are flipped before that, to see them detected.
+  bool injects = false;
 
   // Whether multipliers exist: every output but s32.
   bool scaled() const { return output != DataType::kS32; }
@@ -158,6 +162,16 @@ struct alignas(64) GemmArguments {
   // Unless they differ per row: what a panel's accumulators start from, and their multipliers.
   alignas(64) int32_t panel_start[64];
   float panel_multiplier[64];
+  // kernel.sums_rows: a vector of s32 per row, to whose lanes the row's accumulators are added,
+  // modulo 2^32, as they are behind the product: from their start on (see
+  // GemmEpilogue::StartRow()), without the corrections that differ between rows. Columns that do
+  // not exist count, as 0.
+  int32_t* row_sums;
+  // kernel.injects: the accumulators of row flip_row / 4 in the panel whose weights are at
+  // `flip_weights` are combined with `flips` by xor.
+  int64_t flip_row;
+  const void* flip_weights;
+  int32_t flips[64];
 };
 
 // At least so many tiles share the prefetching of a panel.

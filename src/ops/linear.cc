@@ -61,8 +61,8 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
       if (Verbose()) PrintCreation(own.Describe(), layout.isa);
       return Linear(std::move(state));
     }
-    Result<LinearCore> core =
-        LinearCore::Create(context, layout, !matrix.zero_points.empty(), epilogue, options);
+    Result<LinearCore> core = LinearCore::Create(context, layout, !matrix.zero_points.empty(),
+                                                 epilogue, options, &matrix);
     if (!core.ok()) return core.status();
     for (int64_t j = 0; j < layout.products * layout.outputs; ++j) {
       QFORGE_RETURN_IF_ERROR(CheckColumn("epilogue.bias", matrix, j, core->BiasS32(j)));
@@ -102,7 +102,8 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
 
 Status Linear::Run(const InputMatrix& input, const InputQuantization& quantization,
                    const OutputMatrix& output, const RunArguments& arguments) const noexcept {
-  if (state_->direct.Run(input, quantization, output, arguments.residual)) return Status();
+  Status outcome;
+  if (state_->direct.Run(input, quantization, output, arguments.residual, &outcome)) return outcome;
   if (state_->float_core) {
     QFORGE_RETURN_IF_ERROR(
         ValidateFloatRun(*state_->float_core, input, quantization, output, arguments.residual));
@@ -127,6 +128,10 @@ Status Linear::RunTiles(const InputMatrix& input, const InputQuantization& quant
       epilogue.activation != Activation::kNone) {
     return Status::Error(StatusCode::kUnsupported, "epilogue.output",
                          "tiles are handed over by operations with plain s32 output only");
+  }
+  if (state_->core->check.active() && state_->core->check.recomputes()) {
+    return Status::Error(StatusCode::kUnsupported, "options.soft_errors.policy",
+                         "recompute; tiles that have been handed over cannot be computed again");
   }
   if (function == nullptr) {
     return Status::Error(StatusCode::kInvalidArgument, "function", "is null");

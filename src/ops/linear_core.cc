@@ -186,7 +186,8 @@ Status CheckLinearOptions(const char* input_field, const char* scaling_field,
 
 Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelLayout& layout,
                                       bool any_weight_zero_point, const Epilogue& epilogue,
-                                      const LinearOptions& options) {
+                                      const LinearOptions& options,
+                                      const pack::PackedMatrix* checked) {
   const int64_t columns = layout.products * layout.outputs;
   QFORGE_RETURN_IF_ERROR(CheckEpilogue(epilogue, columns));
 
@@ -207,6 +208,17 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   if (!preparation.ok()) return preparation.status();
   core.preparation = *preparation;
 
+  if (checked != nullptr) {
+    Result<RowCheck> check = RowCheck::Create(*checked, options.soft_errors, core.bias_s32);
+    if (!check.ok()) return check.status();
+    core.check = std::move(check).value();
+    if (core.check.active() && core.check.recomputes() && epilogue.output.accumulate) {
+      return Status::Error(
+          StatusCode::kUnsupported, "options.soft_errors.policy",
+          "recompute; an output that is accumulated into cannot be computed again");
+    }
+  }
+
   kernels::GemmKernel& kernel = core.kernel;
   kernel.isa = layout.isa;
   kernel.output = epilogue.output.type;
@@ -216,6 +228,8 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
       options.scaling == InputScaling::kPerRow || options.scaling == InputScaling::kDynamicPerRow;
   kernel.weight_zero_points = any_weight_zero_point;
   kernel.residual = epilogue.residual.type;
+  kernel.sums_rows = core.check.active();
+  kernel.injects = kernel.sums_rows && core.check.options().injection != nullptr;
   if (core.scalar()) return core;
   kernel.summation = layout.summation;
   kernel.depth = layout.depth;
@@ -322,6 +336,8 @@ std::string LinearCore::Describe() const {
             " rows x " + std::to_string(vectors * layout.vector_columns) + " columns, " +
             largest.Name() + "\n";
   };
+  if (check.active())
+    text += "  checked: the sum of each row against the row sums of the weights\n";
   add_set("panels", full_panels, layout.vectors, 0);
   add_set("last panel", last_panel, layout.tail_vectors, layout.tail_lanes);
   return text;

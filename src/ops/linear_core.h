@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/gemm_kernel.h"
+#include "ops/row_check.h"
 #include "ops/row_preparation.h"
 #include "pack/panel_layout.h"
 #include "qforge/context.h"
@@ -32,11 +33,13 @@ struct LinearCore {
   explicit LinearCore(const Context& context_in) : context(context_in) {}
 
   // Validates the epilogue as far as it does not depend on the weights' values, and resolves every
-  // kernel that a Run can need. `any_weight_zero_point`: whether weights may have zero-points other
-  // than 0. CheckLinearOptions() has accepted `options`.
+  // kernel that a Run can need. `checked`, which is borrowed: the weights, if they may have row
+  // sums to check products against. `any_weight_zero_point`: whether weights may have zero-points
+  // other than 0. CheckLinearOptions() has accepted `options`.
   static Result<LinearCore> Create(const Context& context, const pack::PanelLayout& layout,
                                    bool any_weight_zero_point, const Epilogue& epilogue,
-                                   const LinearOptions& options);
+                                   const LinearOptions& options,
+                                   const pack::PackedMatrix* checked = nullptr);
 
   // Bytes of the column values of all products, and their making from the values of the weights
   // (products * outputs each). `zero_points` may be null.
@@ -80,6 +83,7 @@ struct LinearCore {
   KernelSet full_panels;
   KernelSet last_panel;
   RowPreparation preparation;
+  RowCheck check;
   double largest_addend = 0.0;  // of float bias and residual, in units of y_scale
 };
 

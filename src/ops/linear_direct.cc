@@ -40,7 +40,7 @@ int64_t MostRows(const LinearCore& core) {
   const RowPreparation& preparation = core.preparation;
   const bool small = core.layout.products == 1 && core.layout.panels > 0 && !core.kernel.prefetch;
   if (core.scalar() || !small || core.options.transposed_input ||
-      core.options.scaling == InputScaling::kDynamicPerTensor) {
+      core.options.scaling == InputScaling::kDynamicPerTensor || core.kernel.injects) {
     return 0;
   }
   int64_t most = core.layout.bytes() <= kFewWeightBytes ? kMostRows : TileRows(core);
@@ -76,7 +76,7 @@ int64_t LinearDirect::Form::Bytes(const AnyMatrixView<kConst>& matrix, int64_t r
 }
 
 LinearDirect::LinearDirect(const LinearCore& core, const RunWeights& weights)
-    : core_(&core), most_rows_(MostRows(core)) {
+    : core_(&core), run_weights_(&weights), most_rows_(MostRows(core)) {
   if (most_rows_ == 0) return;
   const pack::PanelLayout& layout = core.layout;
   input_ = Form(core.options.input, layout.inputs);
@@ -91,6 +91,8 @@ LinearDirect::LinearDirect(const LinearCore& core, const RunWeights& weights)
   groups_ = core.kernel_groups();
   weights_ = weights.data;
   columns_ = weights.columns;
+  checks_ = core.check.active();
+  sum_bytes_ = core.check.sum_bytes();
   largest_bounded_scale_ = LargestBoundedScale(core, weights.largest_multiplier);
 }
 
@@ -135,7 +137,7 @@ bool LinearDirect::PlainlyValid(int64_t rows, const InputMatrix& input,
   if (residual_.type == DataType::kNone) return residual.data == nullptr;
   if (!residual_.Fits(residual, rows)) return false;
   return (residual.data == output.data && residual.stride == output.stride &&
-          residual_.element_bytes == output_.element_bytes) ||
+          residual_.element_bytes == output_.element_bytes && !core_->check.recomputes()) ||
          !Overlap(output.data, output_bytes, residual.data, residual_.Bytes(residual, rows));
 }
 
@@ -165,6 +167,7 @@ bool LinearDirect::PlainlyValid(int64_t rows, const InputMatrix& input,
   }
   arguments.constants = &core_->constants;
   arguments.tiles = tiles;
+  arguments.row_sums = reinterpret_cast<int32_t*>(a.sums + row * sum_bytes_);
   const auto call = [&](const KernelSet& kernels, int64_t panels) {
     arguments.panels = panels;
     (bounded ? kernels.bounded : kernels.any)[height - 1](&arguments);
@@ -175,7 +178,8 @@ bool LinearDirect::PlainlyValid(int64_t rows, const InputMatrix& input,
 }
 
 bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quantization,
-                       const OutputMatrix& output, const InputMatrix& residual) const noexcept {
+                       const OutputMatrix& output, const InputMatrix& residual,
+                       Status* outcome) const noexcept {
   const int64_t rows = input.rows;
   if (rows < 1 || rows > most_rows_) return false;
   if (!PlainlyValid(rows, input, quantization, output, residual)) return false;
@@ -199,6 +203,9 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
   int32_t zero_points[kMostRows];
   int32_t row_terms[kMostRows];
   a.terms = row_terms;
+  alignas(64) std::byte sums[kMostRows * 64];
+  a.sums = sums;
+  if (checks_) std::fill_n(sums, rows * sum_bytes_, std::byte{0});
   if (prepares_) {
     RowPreparation::Target target;
     target.rows = prepared;
@@ -225,7 +232,60 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
     row = split.taller * (split.height + 1);
   }
   MultiplyTiles(a, row, split.others, split.height, bounded, output, residual);
+  if (!checks_) return true;
+  RowCheck::Rows checked;
+  checked.input = a.data;
+  checked.input_stride = a.stride;
+  checked.rows = rows;
+  checked.sums = sums;
+  checked.input_zero_point = core_->kernel.per_row ? 0 : *a.zero_points;
+  core_->check.CountChecked(rows);
+  if (!core_->check.Passes(checked)) [[unlikely]] {
+    *outcome = Respond(checked, input, quantization, output, residual);
+  }
   return true;
+}
+
+Status LinearDirect::Respond(const RowCheck::Rows& checked, const InputMatrix& input,
+                             const InputQuantization& quantization, const OutputMatrix& output,
+                             const InputMatrix& residual) const noexcept {
+  const RowCheck& check = core_->check;
+  const TileSink no_sink;
+  int64_t failed = 0;
+  int64_t first = 0;
+  for (int64_t row = 0; row < checked.rows; ++row) {
+    if (check.Passes(checked.Row(row, sum_bytes_))) continue;
+    SoftErrorOutcome response = SoftErrorOutcome::kFailed;
+    if (check.options().policy == SoftErrorPolicy::kReport) {
+      response = SoftErrorOutcome::kReported;
+    } else if (check.recomputes()) {
+      const auto row_of = [row](auto matrix) {
+        if (matrix.data == nullptr) return matrix;
+        matrix.data = reinterpret_cast<decltype(matrix.data)>(
+            reinterpret_cast<uintptr_t>(matrix.data) +
+            static_cast<uintptr_t>(row * matrix.stride * DataTypeSize(matrix.type)));
+        matrix.rows = 1;
+        return matrix;
+      };
+      const InputMatrix input_row = row_of(input);
+      const InputMatrix residual_row = row_of(residual);
+      const OutputMatrix output_row = row_of(output);
+      InputQuantization row_quantization = quantization;
+      if (scaling_ == InputScaling::kPerRow) {
+        row_quantization.row_scales = {quantization.row_scales.data() + row, 1};
+        row_quantization.row_zero_points = {quantization.row_zero_points.data() + row, 1};
+      }
+      const RunRequest request{input_row, row_quantization, output_row, residual_row, no_sink};
+      response = RunLinearAgain(*core_, *run_weights_, request) ? SoftErrorOutcome::kCorrected
+                                                                : SoftErrorOutcome::kPersistent;
+    }
+    check.Report(row, response);
+    if (response == SoftErrorOutcome::kPersistent || response == SoftErrorOutcome::kFailed) {
+      if (failed == 0) first = row;
+      ++failed;
+    }
+  }
+  return failed == 0 ? Status() : check.Failure(failed, first);
 }
 
 }  // namespace qforge

@@ -23,9 +23,10 @@ class LinearDirect {
 
   // Does all that ValidateRun() and RunLinear() would do and returns true; or declines, which is
   // false, and has done nothing. Declines what is not small, and whatever is not plainly valid: all
-  // that ValidateRun() refuses and some of what it accepts. It is never the last word on an error.
+  // that ValidateRun() refuses and some of what it accepts. It is never the last word on an error,
+  // but for rows that do not pass their check, of which it tells `outcome`.
   bool Run(const InputMatrix& input, const InputQuantization& quantization,
-           const OutputMatrix& output, const InputMatrix& residual) const noexcept;
+           const OutputMatrix& output, const InputMatrix& residual, Status* outcome) const noexcept;
 
  private:
   // What a matrix of the call has to look like.
@@ -55,12 +56,19 @@ class LinearDirect {
     const float* scales;  // one, or one per row, as zero_points
     const int32_t* zero_points;
     const int32_t* terms;
+    std::byte* sums;  // of checked rows
   };
+  // What follows where not all rows pass.
+  Status Respond(const RowCheck::Rows& checked, const InputMatrix& input,
+                 const InputQuantization& quantization, const OutputMatrix& output,
+                 const InputMatrix& residual) const noexcept;
+
   // `tiles` tiles of `height` rows each, from `row` on, by all panels.
   void MultiplyTiles(const Rows& a, int64_t row, int64_t tiles, int height, bool bounded,
                      const OutputMatrix& output, const InputMatrix& residual) const;
 
   const LinearCore* core_ = nullptr;
+  const RunWeights* run_weights_ = nullptr;
   int64_t most_rows_ = 0;  // 0: no call is taken
   Form input_;
   Form output_;
@@ -74,6 +82,8 @@ class LinearDirect {
   int64_t groups_ = 0;
   const void* weights_ = nullptr;
   const void* columns_ = nullptr;
+  bool checks_ = false;
+  int64_t sum_bytes_ = 0;
   uint32_t largest_bounded_scale_ = 0;  // its bits
 };
 

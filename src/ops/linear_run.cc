@@ -5,95 +5,35 @@
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
-#include "base/workspace.h"
 #include "cpu/host.h"
+#include "ops/linear_runner.h"
 #include "ops/parallel.h"
 #include "ops/validate.h"
 #include "plan/partition.h"
 #include "plan/row_tiles.h"
-#include "ref/reference.h"
 
 namespace qforge {
 namespace {
 
 using plan::Range;
 
-// Rows that one task prepares, and rows of a tile that goes to a callback.
+// Rows that one task prepares.
 constexpr int64_t kRowsPerPreparation = 64;
-constexpr int64_t kCallbackRows = 48;
 
-// Columns that the portable path takes for a panel.
-constexpr int64_t kScalarPanelColumns = 64;
-
-// One Run: the parts of the workspace, and A as kernels read it.
-class Run {
- public:
-  Run(const LinearCore& core, const RunWeights& weights, const RunRequest& request) noexcept
-      : core_(core),
-        weights_(weights),
-        request_(request),
-        pool_(core.context.pool()),
-        rows_(core.options.transposed_input ? request.input.cols : request.input.rows),
-        quantization_(&request.quantization) {}
-
-  Status Execute() noexcept;
-
- private:
-  // A as kernels read it, for the rows of a block. Arrays are indexed by row - first_row.
-  struct Rows {
-    const std::byte* data = nullptr;
-    int64_t stride = 0;         // bytes from row to row
-    int64_t segment_bytes = 0;  // from one product's columns to the next's
-    const float* scales = nullptr;
-    const int32_t* zero_points = nullptr;
-    const int32_t* row_terms = nullptr;  // products x block_rows_
-    int64_t first_row = 0;
-  };
-
-  Status PlanWorkspace() noexcept;
-  void FindRange() noexcept;
-  Rows Prepare(Range block) noexcept;
-  void Multiply(const Rows& rows, Range block) noexcept;
-  void MultiplyTask(const Rows& rows, Range rows_range, Range panels, int64_t task) noexcept;
-  void MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
-                      const KernelSet& kernels, int64_t task) noexcept;
-  const int8_t* Panel(int64_t product, int64_t panel) const noexcept;
-  void MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t task) noexcept;
-  // `arguments` are for the first row and are used up.
-  void CallKernels(const KernelSet& kernels, kernels::GemmArguments& arguments,
-                   int64_t rows) const noexcept;
-  void HandOver(const int32_t* tile, int64_t stride, Range rows, Range columns) const noexcept;
-
-  const LinearCore& core_;
-  const RunWeights& weights_;
-  const RunRequest& request_;
-  ThreadPool* const pool_;
-  const int64_t rows_;
-  const InputQuantization* quantization_;  // the caller's, or what was found
-  InputQuantization found_;
-  int32_t kernel_zero_point_ = 0;
-  bool bounded_ = false;
-
-  base::Workspace workspace_;
-  int64_t block_rows_ = 0;
-  int64_t preparation_tasks_ = 0;
-  plan::Grid grid_;
-  RowPreparation::Target target_;
-  std::byte* scratch_ = nullptr;  // preparation_tasks_ pieces
-  std::byte* tiles_ = nullptr;    // for callbacks: a piece per task of the grid
-};
+}  // namespace
 
 int64_t TileBytes(const LinearCore& core) {
   const int64_t columns = core.scalar() ? kScalarPanelColumns : core.layout.panel_columns();
   return kCallbackRows * columns * int64_t{sizeof(int32_t)};
 }
 
-Status Run::PlanWorkspace() noexcept {
+Status LinearRunner::PlanWorkspace() noexcept {
   const RowPreparation& preparation = core_.preparation;
   const bool sink = request_.sink.function != nullptr;
   block_rows_ = rows_;
   // Nothing to divide and nothing to prepare: a small product takes little longer than planning.
-  if (pool_ == nullptr && !preparation.needed() && !sink) return Status();
+  const bool checks = core_.check.active();
+  if (pool_ == nullptr && !preparation.needed() && !sink && !checks) return Status();
   const int64_t threads = core_.context.thread_count();
   if (preparation.copies()) {
     // Prepared rows are read soon after they are written: no more than caches hold.
@@ -103,7 +43,8 @@ Status Run::PlanWorkspace() noexcept {
     block_rows_ = std::min(rows_, std::max(unit, base::AlignDown(fitting, unit)));
   }
   grid_ = plan::ChooseGrid(ShapeOf(core_, block_rows_), TileRows(core_), static_cast<int>(threads));
-  if (!preparation.needed() && !sink) return Status();
+  if (checks) PlanCheck(threads);
+  if (!preparation.needed() && !sink && !checks) return Status();
 
   preparation_tasks_ = std::min(base::CeilDiv(block_rows_, kRowsPerPreparation), 4 * threads);
   const int64_t block_parameters = preparation.parameters_per_row() ? block_rows_ : 0;
@@ -121,6 +62,7 @@ Status Run::PlanWorkspace() noexcept {
       {&row_terms, block_terms, sizeof(int32_t)},
       {&scratch_, preparation_tasks_, preparation.scratch_bytes()},
       {&tiles_, sink ? grid_.tasks() : 0, TileBytes(core_)},
+      {&row_sums_, row_sums_count_ * row_sums_rows_, core_.check.sum_bytes()},
   };
   int64_t total = 0;
   for (const Part& part : parts) {
@@ -145,23 +87,27 @@ Status Run::PlanWorkspace() noexcept {
   return Status();
 }
 
-Status Run::Execute() noexcept {
+Status LinearRunner::Execute() noexcept {
   if (rows_ == 0 || core_.layout.outputs == 0) return Status();
   QFORGE_RETURN_IF_ERROR(PlanWorkspace());
   const base::FloatEnvironment environment;  // of this thread; tasks on others have theirs
   if (core_.options.scaling == InputScaling::kDynamicPerTensor) FindRange();
   bounded_ = core_.Bounded(quantization_->scale, weights_.largest_multiplier);
   kernel_zero_point_ = core_.preparation.KernelZeroPoint(quantization_->zero_point);
+  strikes_ = core_.check.active() && core_.check.TakeInjection();
   for (int64_t row = 0; row < rows_; row += block_rows_) {
     const Range block{row, std::min(rows_, row + block_rows_)};
     Multiply(Prepare(block), block);
   }
-  return Status();
+  if (!core_.check.active()) return Status();
+  if (!verifies_) core_.check.CountChecked(rows_);
+  const int64_t failed = failed_rows_.load(std::memory_order_relaxed);
+  return failed == 0 ? Status() : core_.check.Failure(failed, failed_row_.load());
 }
 
 // Minima and maxima do not depend on the order in which they are taken, so that tasks may each take
 // a part.
-void Run::FindRange() noexcept {
+void LinearRunner::FindRange() noexcept {
   constexpr int kMostTasks = 64;
   const int64_t stored_rows = request_.input.rows;
   const int64_t tasks =
@@ -188,7 +134,7 @@ void Run::FindRange() noexcept {
   quantization_ = &found_;
 }
 
-Run::Rows Run::Prepare(Range block) noexcept {
+LinearRunner::Rows LinearRunner::Prepare(Range block) noexcept {
   const RowPreparation& preparation = core_.preparation;
   if (preparation.needed()) {
     const int64_t rows = block.end - block.begin;
@@ -228,10 +174,10 @@ Run::Rows Run::Prepare(Range block) noexcept {
   return result;
 }
 
-void Run::Multiply(const Rows& rows, Range block) noexcept {
+void LinearRunner::Multiply(const Rows& rows, Range block) noexcept {
   const plan::ProductShape shape = ShapeOf(core_, block.end - block.begin);
   if (grid_.tasks() == 1) {
-    MultiplyTask(rows, block, {0, shape.panels}, 0);
+    MultiplyTask(rows, block, block, {0, shape.panels}, 0);
     return;
   }
   ParallelFor(pool_, grid_.tasks(), [&](int64_t task) {
@@ -239,11 +185,49 @@ void Run::Multiply(const Rows& rows, Range block) noexcept {
         plan::PartOf(shape.rows, TileRows(core_), grid_.row_parts, task / grid_.panel_parts);
     const Range panels = plan::PartOf(shape.panels, 1, grid_.panel_parts, task % grid_.panel_parts);
     base::FloatEnvironment environment;
-    MultiplyTask(rows, {block.begin + part.begin, block.begin + part.end}, panels, task);
+    MultiplyTask(rows, block, {block.begin + part.begin, block.begin + part.end}, panels, task);
   });
+  if (core_.check.active() && grid_.panel_parts > 1) {
+    CheckRows(rows, block, row_sums_, grid_.panel_parts, row_sums_rows_ * core_.check.sum_bytes());
+  }
 }
 
-void Run::MultiplyTask(const Rows& rows, Range range, Range panels, int64_t task) noexcept {
+void LinearRunner::MultiplyTask(const Rows& rows, Range block, Range range, Range panels,
+                                int64_t task) noexcept {
+  const bool checks = core_.check.active();
+  const bool whole_rows = grid_.panel_parts == 1;
+  const int64_t sum_bytes = core_.check.sum_bytes();
+  Place place;
+  place.task = task;
+  place.strikes = strikes_;
+  plan::ProductShape shape;
+  shape.rows = range.end - range.begin;
+  shape.row_bytes = rows.stride;
+  shape.panels = panels.end - panels.begin;
+  int64_t row_block = shape.rows;
+  if (!core_.scalar()) {
+    row_block = plan::ChooseRowBlock(shape, TileRows(core_), cpu::Host().l2.bytes);
+  }
+  if (checks && whole_rows) {
+    row_block = std::min(row_block, row_sums_rows_);
+    place.row_sums = row_sums_ + task * row_sums_rows_ * sum_bytes;
+  }
+  for (int64_t row = range.begin; row < range.end; row += row_block) {
+    const Range part{row, std::min(range.end, row + row_block)};
+    if (checks) {
+      if (!whole_rows) {
+        const int64_t panel_part = task % grid_.panel_parts;
+        place.row_sums =
+            row_sums_ + (panel_part * row_sums_rows_ + part.begin - block.begin) * sum_bytes;
+      }
+      std::fill_n(place.row_sums, (part.end - part.begin) * sum_bytes, std::byte{0});
+    }
+    MultiplyRows(rows, part, panels, place);
+    if (checks && whole_rows) CheckRows(rows, part, place.row_sums, 1, 0);
+  }
+}
+
+void LinearRunner::MultiplyRows(const Rows& rows, Range range, Range panels, Place place) noexcept {
   const pack::PanelLayout& layout = core_.layout;
   if (core_.scalar()) {
     const int64_t columns = layout.outputs * layout.products;
@@ -251,42 +235,34 @@ void Run::MultiplyTask(const Rows& rows, Range range, Range panels, int64_t task
     MultiplyScalar(rows, range,
                    {std::min(columns, panels.begin * per_panel),
                     panels.end * per_panel >= columns ? columns : panels.end * per_panel},
-                   task);
+                   place);
     return;
   }
-  plan::ProductShape shape;
-  shape.rows = range.end - range.begin;
-  shape.row_bytes = rows.stride;
-  shape.panels = panels.end - panels.begin;
-  const int64_t row_block = plan::ChooseRowBlock(shape, TileRows(core_), cpu::Host().l2.bytes);
-  for (int64_t row = range.begin; row < range.end; row += row_block) {
-    const Range part{row, std::min(range.end, row + row_block)};
-    for (int64_t panel = panels.begin; panel < panels.end;) {
-      const int64_t product = layout.products == 1 ? 0 : panel / layout.panels;
-      const int64_t first = panel - product * layout.panels;
-      const int64_t end = std::min(layout.panels, first + panels.end - panel);
-      const int64_t full_end = core_.odd_last_panel() ? std::min(end, layout.panels - 1) : end;
-      if (first < full_end) {
-        MultiplyPanels(rows, part, product, {first, full_end}, core_.full_panels, task);
-      }
-      if (full_end < end) {
-        MultiplyPanels(rows, part, product, {std::max(first, full_end), end}, core_.last_panel,
-                       task);
-      }
-      panel += end - first;
+  for (int64_t panel = panels.begin; panel < panels.end;) {
+    const int64_t product = layout.products == 1 ? 0 : panel / layout.panels;
+    const int64_t first = panel - product * layout.panels;
+    const int64_t end = std::min(layout.panels, first + panels.end - panel);
+    const int64_t full_end = core_.odd_last_panel() ? std::min(end, layout.panels - 1) : end;
+    if (first < full_end) {
+      MultiplyPanels(rows, range, product, {first, full_end}, core_.full_panels, place);
     }
+    if (full_end < end) {
+      MultiplyPanels(rows, range, product, {std::max(first, full_end), end}, core_.last_panel,
+                     place);
+    }
+    panel += end - first;
   }
 }
 
-const int8_t* Run::Panel(int64_t product, int64_t panel) const noexcept {
+const int8_t* LinearRunner::Panel(int64_t product, int64_t panel) const noexcept {
   const pack::PanelLayout& layout = core_.layout;
   const int64_t* offsets = weights_.panel_offsets;
   return weights_.data + (offsets == nullptr ? layout.PanelOffset(product, panel)
                                              : offsets[product * layout.panels + panel]);
 }
 
-void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
-                         const KernelSet& kernels, int64_t task) noexcept {
+void LinearRunner::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
+                                  const KernelSet& kernels, Place place) noexcept {
   const pack::PanelLayout& layout = core_.layout;
   const int64_t row = range.begin - rows.first_row;
   const int64_t first_column = panels.begin * layout.panel_columns();
@@ -307,6 +283,8 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   arguments.residual = nullptr;
   arguments.residual_stride = 0;
   arguments.panels = panels.end - panels.begin;
+  arguments.row_sums = reinterpret_cast<int32_t*>(place.row_sums);
+  if (core_.kernel.injects) Inject(place.strikes, range.begin, product, panels, &arguments);
   if (core_.kernel.prefetch) {
     const int64_t tiles = plan::PrefetchingTiles((range.end - range.begin) / kernels.max_rows,
                                                  layout.panel_bytes, cpu::Host().l2.bytes);
@@ -329,7 +307,7 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
     CallKernels(kernels, arguments, range.end - range.begin);
     return;
   }
-  int32_t* tile = reinterpret_cast<int32_t*>(tiles_ + task * TileBytes(core_));
+  int32_t* tile = reinterpret_cast<int32_t*>(tiles_ + place.task * TileBytes(core_));
   arguments.output = tile;
   arguments.output_stride = layout.panel_columns() * int64_t{sizeof(int32_t)};
   arguments.panels = 1;
@@ -351,13 +329,15 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
         part.input_zero_point += count;
       }
       if (part.row_terms != nullptr) part.row_terms += count;
+      MoveSums(count, &part);
     }
     arguments.columns = static_cast<const std::byte*>(arguments.columns) +
                         layout.panel_columns() * kernels::ColumnFieldCount(core_.kernel) * 4;
   }
 }
 
-void Run::HandOver(const int32_t* data, int64_t stride, Range rows, Range columns) const noexcept {
+void LinearRunner::HandOver(const int32_t* data, int64_t stride, Range rows,
+                            Range columns) const noexcept {
   AccumulatorTile tile;
   tile.data = data;
   tile.stride = stride;
@@ -368,8 +348,8 @@ void Run::HandOver(const int32_t* data, int64_t stride, Range rows, Range column
   request_.sink.function(request_.sink.argument, tile);
 }
 
-void Run::CallKernels(const KernelSet& kernels, kernels::GemmArguments& arguments,
-                      int64_t rows) const noexcept {
+void LinearRunner::CallKernels(const KernelSet& kernels, kernels::GemmArguments& arguments,
+                               int64_t rows) const noexcept {
   const plan::RowTiles split = plan::SplitRows(rows, kernels.max_rows);
   kernels::GemmFunction* const* functions = bounded_ ? kernels.bounded : kernels.any;
   if (split.taller == 0) {
@@ -392,6 +372,7 @@ void Run::CallKernels(const KernelSet& kernels, kernels::GemmArguments& argument
     lower.input_zero_point += upper_rows;
   }
   if (lower.row_terms != nullptr) lower.row_terms += upper_rows;
+  MoveSums(upper_rows, &lower);
   upper.prefetch_tiles -= split.others;  // which come behind its own
   upper.tiles = split.taller;
   lower.tiles = split.others;
@@ -403,69 +384,6 @@ void Run::CallKernels(const KernelSet& kernels, kernels::GemmArguments& argument
     functions[split.height - 1](&lower);
   }
 }
-
-void Run::MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t task) noexcept {
-  const pack::PanelLayout& layout = core_.layout;
-  ref::LinearProblem problem;
-  problem.rows = rows_;
-  problem.inputs = layout.inputs;
-  problem.outputs = layout.outputs;
-  problem.groups = layout.products;
-  problem.input = request_.input;
-  problem.transposed_input = core_.options.transposed_input;
-  problem.quantization = *quantization_;
-  problem.weights = weights_.data;
-  problem.layout = WeightsLayout::kInputsByOutputs;
-  problem.weights_stride = layout.outputs;
-  problem.scales = weights_.scales;
-  problem.zero_points = weights_.zero_points;
-  problem.accumulation = weights_.accumulation;
-  problem.outliers = weights_.outliers;
-  problem.epilogue = core_.epilogue;
-  problem.output = request_.output;
-  problem.residual = request_.residual;
-  ref::Block block{range.begin, range.end, columns.begin, columns.end};
-  const int64_t size = DataTypeSize(problem.output.type);
-  if (core_.preparation.copies()) {
-    // Quantised rows of this block: the problem is the block.
-    problem.input = InputMatrix(reinterpret_cast<const uint8_t*>(rows.data), block_rows_,
-                                layout.inputs * layout.products);
-    problem.transposed_input = false;
-    if (core_.kernel.per_row) {
-      problem.quantization =
-          InputQuantization(ArrayView<const float>(rows.scales, block_rows_),
-                            ArrayView<const int32_t>(rows.zero_points, block_rows_));
-    }
-    problem.rows = block_rows_;
-    if (request_.sink.function == nullptr) {
-      problem.output.data = static_cast<std::byte*>(problem.output.data) +
-                            rows.first_row * problem.output.stride * size;
-    }
-    if (problem.residual.data != nullptr) {
-      problem.residual.data = static_cast<const std::byte*>(problem.residual.data) +
-                              rows.first_row * problem.residual.stride;
-    }
-    block.row_begin -= rows.first_row;
-    block.row_end -= rows.first_row;
-  }
-  if (request_.sink.function == nullptr) {
-    ref::Linear(problem, block);
-    return;
-  }
-  int32_t* tile = reinterpret_cast<int32_t*>(tiles_ + task * TileBytes(core_));
-  for (int64_t row = range.begin; row < range.end; row += kCallbackRows) {
-    for (int64_t column = columns.begin; column < columns.end; column += kScalarPanelColumns) {
-      const int64_t row_end = std::min(range.end, row + kCallbackRows);
-      const int64_t column_end = std::min(columns.end, column + kScalarPanelColumns);
-      const int64_t shift = range.begin - block.row_begin;
-      ref::Accumulators(problem, {row - shift, row_end - shift, column, column_end}, tile,
-                        kScalarPanelColumns);
-      HandOver(tile, kScalarPanelColumns, {row, row_end}, {column, column_end});
-    }
-  }
-}
-
-}  // namespace
 
 plan::ProductShape ShapeOf(const LinearCore& core, int64_t rows) {
   plan::ProductShape shape;
@@ -485,7 +403,12 @@ int TileRows(const LinearCore& core) {
 
 Status RunLinear(const LinearCore& core, const RunWeights& weights,
                  const RunRequest& request) noexcept {
-  return Run(core, weights, request).Execute();
+  return LinearRunner(core, weights, request).Execute();
+}
+
+bool RunLinearAgain(const LinearCore& core, const RunWeights& weights,
+                    const RunRequest& request) noexcept {
+  return LinearRunner(core, weights, request).Succeeds();
 }
 
 }  // namespace qforge

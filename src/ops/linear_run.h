@@ -56,6 +56,10 @@ Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept;
 Status RunLinear(const LinearCore& core, const RunWeights& weights,
                  const RunRequest& request) noexcept;
 
+// The same for rows that have failed their check: whether they pass now. Tells no monitor.
+bool RunLinearAgain(const LinearCore& core, const RunWeights& weights,
+                    const RunRequest& request) noexcept;
+
 }  // namespace qforge
 
 #endif  // QFORGE_OPS_LINEAR_RUN_H_

@@ -61,7 +61,15 @@ Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept {
       CheckQuantization(core, request.quantization, rows, core.options.input == DataType::kF32));
   if (request.sink.function != nullptr) return Status();
 
-  return CheckOutputs(core.epilogue, input, request.output, request.residual, rows, outputs);
+  QFORGE_RETURN_IF_ERROR(
+      CheckOutputs(core.epilogue, input, request.output, request.residual, rows, outputs));
+  if (core.check.active() && core.check.recomputes() && request.residual.data != nullptr &&
+      request.residual.data == request.output.data) {
+    return Status::Error(StatusCode::kUnsupported, "arguments.residual",
+                         "is the output, which cannot be computed again; "
+                         "options.soft_errors.policy is recompute");
+  }
+  return Status();
 }
 
 }  // namespace qforge

@@ -13,6 +13,7 @@
 #include "ops/sparse_validate.h"
 #include "ops/validate.h"
 #include "ops/weights_packing.h"
+#include "ops/weights_scrub.h"
 #include "pack/pack_panels.h"
 #include "pack/packed_matrix.h"
 
@@ -117,6 +118,10 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
     return Status::Error(StatusCode::kInvalidArgument, "options.accumulation",
                          "%d is no accumulation", static_cast<int>(options.accumulation));
   }
+  if (options.soft_error_check && options.accumulation == Accumulation::kSaturating16) {
+    return Status::Error(StatusCode::kUnsupported, "options.soft_error_check",
+                         "sums that saturate cannot be checked");
+  }
   QFORGE_RETURN_IF_ERROR(CheckOutliers(options, inputs, columns));
   if (options.activation_maximum < 1 || options.activation_maximum > 255) {
     return Status::Error(StatusCode::kOutOfRange, "options.activation_maximum",
@@ -158,6 +163,13 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
     QFORGE_RETURN_IF_ERROR(PackWeights(request, matrix.get()));
     for (int64_t j = 0; j < columns; ++j) {
       QFORGE_RETURN_IF_ERROR(CheckColumn("weights", *matrix, j, 0));
+    }
+    if (options.soft_error_check) {
+      Result<pack::RowSums> sums =
+          pack::MakeRowSums(matrix->layout, request.sources, request.outliers);
+      if (!sums.ok()) return sums.status();
+      matrix->row_sums = std::move(sums).value();
+      AddChecksums(matrix.get());
     }
     return PackedWeights(std::move(matrix));
   } catch (const std::bad_alloc&) {
@@ -204,6 +216,7 @@ std::string PackedWeights::Describe() const noexcept {
   } else if (matrix_->accumulation == Accumulation::kSaturating16 && layout.isa != Isa::kScalar) {
     add(", summed in 32 bits, as the ISA does so faster than with saturation in 16");
   }
+  if (matrix_->row_sums) add(", with row sums to check products");
   try {
     return text;
   } catch (const std::bad_alloc&) {

@@ -3,11 +3,13 @@
 #define QFORGE_PACK_PACKED_MATRIX_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/aligned_buffer.h"
 #include "pack/narrow_panels.h"
 #include "pack/panel_layout.h"
+#include "pack/row_sums.h"
 #include "qforge/packed_weights.h"
 
 namespace qforge::pack {
@@ -34,6 +36,10 @@ struct PackedMatrix {
   std::vector<int8_t> outlier_values;
   Accumulation accumulation = Accumulation::kExact;  // as was asked for
   int32_t activation_maximum = 255;
+
+  // PackedWeightsOptions::soft_error_check.
+  std::optional<RowSums> row_sums;
+  std::vector<uint64_t> checksums;  // of slices, see ops/weights_scrub.h
 };
 
 // sum_k |B[k][column] - zero_point| of column `column` of products * outputs, one by one.

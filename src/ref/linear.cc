@@ -225,4 +225,14 @@ void Accumulators(const LinearProblem& problem, const Block& block, int32_t* acc
   }
 }
 
+void StoreAccumulators(const LinearProblem& problem, const Block& block,
+                       const int32_t* accumulators, int64_t stride) noexcept {
+  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+    for (int64_t channel = block.output_begin; channel < block.output_end; ++channel) {
+      Store(problem, row, channel,
+            accumulators[(row - block.row_begin) * stride + (channel - block.output_begin)]);
+    }
+  }
+}
+
 }  // namespace qforge::ref

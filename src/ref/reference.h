@@ -59,6 +59,10 @@ void Linear(const LinearProblem& problem, const Block& block) noexcept;
 void Accumulators(const LinearProblem& problem, const Block& block, int32_t* accumulators,
                   int64_t stride) noexcept;
 
+// What Linear() does with them.
+void StoreAccumulators(const LinearProblem& problem, const Block& block,
+                       const int32_t* accumulators, int64_t stride) noexcept;
+
 // The functions of qforge/quantization.h on plain arrays of `count` elements.
 QuantizationParameters ChooseParameters(float min, float max,
                                         const ParameterOptions& options) noexcept;

@@ -111,7 +111,7 @@ std::ostream& operator<<(std::ostream& out, const LinearCase& c) {
              << Name(c.scales) << " zero-points " << Name(c.zero_points) << " values "
              << WeightKindName(c.weights)
              << (c.accumulation == Accumulation::kSaturating16 ? " saturating" : "")
-             << ", activations to " << c.activation_maximum
+             << (c.checked ? " checked" : "") << ", activations to " << c.activation_maximum
              << (c.extreme_input ? ", extreme ones" : "") << ", bias " << DataTypeName(c.bias)
              << ", residual " << DataTypeName(c.residual)
              << (c.residual_in_output ? " in the output" : "") << ", activation "
@@ -264,6 +264,7 @@ PackedWeightsOptions LinearData::weights_options(Isa isa) const {
   options.outliers = outliers();
   options.main_bits = c.main_bits;
   options.outlier_density = c.outlier_density;
+  options.soft_error_check = c.checked;
   options.max_isa = isa;
   return options;
 }
@@ -386,6 +387,16 @@ void CheckOnIsas(const std::vector<Isa>& isas, LinearData& data, const SeeWeight
     ASSERT_TRUE(SameBits(saturates ? saturating : exact, result))
         << "  " << IsaName(isa) << ": " << data.c;
     RecordChecked(isa);
+
+    const bool chosen = (data.c.seed + static_cast<uint64_t>(isa)) % 3 == 0;
+    if (!chosen || data.c.checked || data.c.accumulation != Accumulation::kExact) continue;
+    data.c.checked = true;
+    const TestMatrix checked = data.MakeOutput(guard);
+    const Status passes = data.Run(*context, isa, checked);
+    EXPECT_TRUE(passes.ok()) << IsaName(isa) << ": " << passes.message() << "\n  " << data.c;
+    EXPECT_TRUE(SameBits(exact, checked)) << "  " << IsaName(isa) << ": " << data.c;
+    data.c.checked = false;
+    if (::testing::Test::HasFailure()) return;
   }
 }
 

@@ -39,6 +39,7 @@ struct LinearCase {
   int32_t activation_maximum = 255;  // of u8, promised and kept
   int main_bits = 8;
   double outlier_density = 0.0;
+  bool checked = false;        // with soft_error_check
   bool extreme_input = false;  // see ExtremeActivation(); needs N >= 1
 
   DataType bias = DataType::kNone;
@@ -127,7 +128,8 @@ TestMatrix ReferenceResult(const LinearData& data,
                            Accumulation accumulation = Accumulation::kExact);
 
 // Runs the layer on each supported ISA on the calling thread and expects the bits of the reference,
-// which saturates where the case asks for it and the ISA has no dot product of bytes. Seals the
+// which saturates where the case asks for it and the ISA has no dot product of bytes; and on some
+// of them once more with its rows checked, unless the case says that they are anyhow. Seals the
 // operands. Stops at the first ISA that fails: its message prints the case.
 void CheckOnEveryIsa(LinearData& data, const SeeWeights& see = nullptr);
 void CheckOnEveryIsa(const LinearCase& c, const SeeWeights& see = nullptr);
