@@ -1,31 +1,31 @@
 // What happens when a check finds that memory or arithmetic went wrong: a bit that flipped in
 // weights or in a table, a register, or a multiplier that errs (arXiv 2103.00130).
 //
-// Checks are opted into where the data is made: PackedWeightsOptions::soft_error_check and
-// FloatWeightsOptions::soft_error_check, TableQuantizationOptions::row_checksum and
-// EmbeddingTable::AddChecksums(). Operations on such data check, and follow the policy below.
+// Checks are opted into where the data is made: PackedWeightsOptions::soft_error_check,
+// TableQuantizationOptions::row_checksum and EmbeddingTable::AddChecksums(). Operations on such
+// data check, and follow the policy below.
 //
 // Products of s8 weights (Linear). Packing keeps S[k] = sum_j B[k][j], outliers included. A kernel
 // adds up each row of its accumulators while they are in registers, and before the call returns
 //
 //   sum_j acc[i][j]  must be  sum_k A[i][k] * S[k] + what accumulators start from
 //
-// modulo 2^32, for every row i. Integers are compared exactly: there is no false alarm, whatever the
-// inputs are. A fault changes one column of B, or one accumulator:
+// modulo 2^32, for every row i. Integers are compared exactly: there is no false alarm, whatever
+// the inputs are. A fault changes one column of B, or one accumulator:
 //   - A bit that flips in an accumulator changes the left side by a power of two below 2^32.
 //   - A bit that flips in a packed weight or an outlier, before or during the call, changes
 //     acc[i][j] of one column j, and with it the left side by as much: every change of a result is
 //     seen. Where A[i][k] is 0 nothing changes, and nothing is reported.
 //   - The same holds for a multiplier or adder that errs in a single product or sum.
-//   - A flip in S, or in what the check itself computes, raises an alarm though the output is right.
-//     kRecompute then ends with kPersistent if it is S.
-// Not covered: activations that changed before the call, as both sides read them; two or more faults
-// in one row whose changes add up to a multiple of 2^32; where sections of a packed matrix say which
-// part of A they belong to (without VNNI, and with outliers), a flip there reads other bytes, which
-// the check sees only if it survives that; scales, bias and zero-points, and the output once it is
-// computed from the accumulators. PackedWeights::Scrub() covers all of a packed matrix at rest. Who
-// needs the output covered can compare a sum of s32 output (OutputS32, RunTiles) again where it is
-// used, or run a layer twice: results are the same bits each time.
+//   - A flip in S, or in what the check itself computes, raises an alarm though the output is
+//     right. kRecompute then ends with kPersistent if it is S.
+// Not covered: activations that changed before the call, as both sides read them; two or more
+// faults in one row whose changes add up to a multiple of 2^32; where sections of a packed matrix
+// say which part of A they belong to (without VNNI, and with outliers), a flip there reads other
+// bytes, which the check sees only if it survives that; scales, bias and zero-points, and the
+// output once it is computed from the accumulators. PackedWeights::Scrub() covers all of a packed
+// matrix at rest. Who needs the output covered can compare a sum of s32 output (OutputS32,
+// RunTiles) again where it is used, or run a layer twice: results are the same bits each time.
 //
 // When rows fail, the call computes the others, and the output holds what the failed accumulators
 // gave; with kRecompute, what the second computation gave.
