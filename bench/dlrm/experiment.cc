@@ -47,7 +47,7 @@ ExperimentResult RunExperiment(const ExperimentOptions& options) {
                 std::to_string(data.evaluation.rows) + " requests");
   }
   const std::vector<Variant> variants =
-      MakeVariants(context, data.model, data.calibration, formats, max_rows);
+      MakeVariants(context, data.model, data.calibration, options.mlps, formats, max_rows);
 
   ExperimentResult result;
   result.model_name = ModelName(options);

@@ -22,6 +22,7 @@ struct ExperimentOptions {
   std::string evaluation;
   SyntheticOptions synthetic;
 
+  std::vector<std::string> mlps = {"fp32", "fp16", "bf16", "int8"};  // of MlpFormatNames()
   // As EmbeddingFormats() takes them.
   std::vector<std::string> embeddings = {"fp32", "u8", "u4"};
   std::vector<std::string> embedding_methods;

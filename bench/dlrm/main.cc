@@ -1,5 +1,5 @@
-// dlrm: answers recommendation requests in fp32 and in int8, with embedding rows in several
-// formats, and shows all beside each other.
+// dlrm: answers recommendation requests with MLPs and embedding rows in several formats, and shows
+// all beside each other.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +12,7 @@
 #include "dlrm/check.h"
 #include "dlrm/experiment.h"
 #include "dlrm/report.h"
+#include "dlrm/variants.h"
 
 namespace {
 
@@ -45,9 +46,9 @@ int Run(int argc, char** argv) {
   std::string json_path;
 
   CLI::App app(
-      "DLRM inference (arXiv 1906.00091) in fp32 and, through qforge, in int8 with embedding rows "
-      "in "
-      "several formats: accuracy, speed and size beside each other.\nWithout arguments it makes a "
+      "DLRM inference (arXiv 1906.00091) in fp32 and, through qforge, with MLPs and embedding rows "
+      "in several formats: accuracy, speed and size beside each other.\nWithout arguments it makes "
+      "a "
       "model in the shape of Criteo Kaggle "
       "and answers Zipf-distributed requests.",
       "dlrm");
@@ -75,6 +76,13 @@ int Run(int argc, char** argv) {
       ->type_name("N")
       ->capture_default_str()
       ->group(kSynthetic);
+
+  app.add_option("--mlp", options.mlps,
+                 "formats of the MLPs to compare: " + List(dlrm::MlpFormatNames()))
+      ->type_name("NAME")
+      ->delimiter(',')
+      ->default_str("all")
+      ->group("MLPs");
 
   constexpr char kEmbeddings[] = "Embedding tables";
   app.add_option("--embedding", options.embeddings,

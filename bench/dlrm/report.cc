@@ -51,7 +51,7 @@ class Table {
 
 std::string Heading(const ExperimentResult& result) {
   std::string text =
-      "DLRM inference in fp32, and in int8 with embedding rows in several formats\n\n";
+      "DLRM inference in fp32, and with MLPs and embedding rows in several formats\n\n";
   size_t label_width = std::string("requests").size();
   for (const auto& variant : result.variants) {
     label_width = std::max(label_width, variant.name.size());
@@ -86,6 +86,7 @@ std::string OverviewTable(const ExperimentResult& result) {
   table.Column("tables", [](const auto& v) { return Bytes(v.embedding_bytes); });
   table.Column("of fp32",
                [&](const auto& v) { return Format("%.2f %%", 100.0 * PartOfFp32(result, v)); });
+  table.Column("MLPs", [](const auto& v) { return Bytes(v.mlp_weight_bytes); });
   table.Column("log loss", [](const auto& v) { return Format("%.6f", v.logloss); });
   table.ComparisonColumn("change", [](const auto& v) {
     return Format("%+.4f %% ± %.4f %%", 100.0 * v.loss_change.relative,
@@ -103,7 +104,6 @@ std::string LogitTable(const ExperimentResult& result) {
                          [](const auto& v) { return Format("%.5f", v.logit_difference.mean); });
   table.ComparisonColumn("largest",
                          [](const auto& v) { return Format("%.5f", v.logit_difference.max); });
-  table.Column("MLP weights, packed", [](const auto& v) { return Bytes(v.mlp_weight_bytes); });
   return table.Text();
 }
 

@@ -1,8 +1,11 @@
 #include "dlrm/variants.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/progress.h"
+#include "dlrm/check.h"
+#include "dlrm/float_mlp.h"
 #include "dlrm/fp32_embeddings.h"
 #include "dlrm/fp32_mlp.h"
 #include "dlrm/int8_mlp.h"
@@ -16,7 +19,19 @@ namespace {
 // it is far below the 0.02 % that recommendation can spare.
 constexpr double kLogitBudget = 0.02;
 
-// Makes engines of one model, with the same int8 MLPs whatever the tables are.
+struct FloatFormat {
+  const char* name;
+  const char* description;
+  qforge::DataType type;
+};
+constexpr FloatFormat kFloatFormats[] = {
+    {"fp32", "f32 weights", qforge::DataType::kF32},
+    {"fp16", "f16 weights, f32 activations", qforge::DataType::kF16},
+    {"bf16", "bf16 weights and activations", qforge::DataType::kBF16},
+};
+constexpr char kInt8Name[] = "int8";
+
+// Makes engines of one model, with the same MLPs whatever the tables are.
 class Factory {
  public:
   Factory(const qforge::Context& context, const Model& model, int64_t max_rows)
@@ -65,8 +80,22 @@ class Factory {
     return variant;
   }
 
-  Variant MakeInt8With(const EmbeddingFormat& format) const {
-    return {.name = "int8_" + format.FullName(),
+  Variant MakeFloat(const FloatFormat& format) {
+    bottom_ = std::make_shared<FloatMlp>(context_, model_.bottom, /*relu_last=*/true, format.type,
+                                         max_rows_);
+    top_ = std::make_shared<FloatMlp>(context_, model_.top, /*relu_last=*/false, format.type,
+                                      max_rows_);
+    return {
+        .name = format.type == qforge::DataType::kF32 ? "fp32_qforge" : format.name,
+        .description =
+            std::string("MLPs through qforge: ") + format.description + "; own sums of rows",
+        .embedding = {},
+        .engine = MakeEngine(std::make_shared<Fp32Embeddings>(context_, model_), bottom_, top_)};
+  }
+
+  // With the MLPs of the variant that was made last, `mlp`.
+  Variant MakeWithRows(const std::string& mlp, const EmbeddingFormat& format) const {
+    return {.name = mlp + "_" + format.FullName(),
             .description = "rows through qforge too: " + format.Description(),
             .embedding = format,
             .engine = MakeEngine(std::make_shared<QforgeEmbeddings>(context_, model_, format),
@@ -88,15 +117,38 @@ class Factory {
 
 }  // namespace
 
+std::vector<std::string> MlpFormatNames() {
+  std::vector<std::string> names;
+  for (const FloatFormat& format : kFloatFormats) names.push_back(format.name);
+  names.push_back(kInt8Name);
+  return names;
+}
+
 std::vector<Variant> MakeVariants(const qforge::Context& context, const Model& model,
-                                  const Requests& calibration,
+                                  const Requests& calibration, const std::vector<std::string>& mlps,
                                   const std::vector<EmbeddingFormat>& formats, int64_t max_rows) {
+  const std::vector<std::string> known = MlpFormatNames();
+  for (const std::string& name : mlps) {
+    if (std::count(known.begin(), known.end(), name) == 0) {
+      throw Error("--mlp does not know '" + name + "'");
+    }
+  }
+  const auto asked = [&](const std::string& name) {
+    return std::count(mlps.begin(), mlps.end(), name) != 0;
+  };
   Factory factory(context, model, max_rows);
   std::vector<Variant> variants;
   variants.push_back(factory.MakeFp32());
-  variants.push_back(factory.MakeInt8(calibration, *variants.front().engine));
+  for (const FloatFormat& format : kFloatFormats) {
+    if (asked(format.name)) variants.push_back(factory.MakeFloat(format));
+  }
+  if (asked(kInt8Name)) {
+    variants.push_back(factory.MakeInt8(calibration, *variants.front().engine));
+  }
+  if (variants.size() == 1) return variants;
+  const std::string mlp = variants.back().name;
   for (const EmbeddingFormat& format : formats) {
-    variants.push_back(factory.MakeInt8With(format));
+    variants.push_back(factory.MakeWithRows(mlp, format));
   }
   return variants;
 }

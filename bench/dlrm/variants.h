@@ -16,17 +16,21 @@
 namespace dlrm {
 
 struct Variant {
-  std::string name;  // "fp32", "int8", "int8_u4_greedy"
+  std::string name;  // "fp32", "fp16", "int8", "int8_u4_greedy"
   std::string description;
   EmbeddingFormat embedding;  // fp32 where rows are summed by this program's own code
   std::unique_ptr<Engine> engine;
 };
 
+// What --mlp takes: "fp32", "fp16", "bf16", "int8".
+std::vector<std::string> MlpFormatNames();
+
 // First "fp32": everything through this program's own code, with which the others are compared.
-// Then "int8": the MLPs through qforge. Then those MLPs with rows in each of `formats` through
-// qforge. Engines borrow `model` and are made for batches of `max_rows`.
+// Then the MLPs through qforge in each of `mlps`, "fp32_qforge" and so on. Then rows in each of
+// `formats` through qforge, too, with the MLPs in int8, or in the last of `mlps` where int8 is not
+// among them. Engines borrow `model` and are made for batches of `max_rows`.
 std::vector<Variant> MakeVariants(const qforge::Context& context, const Model& model,
-                                  const Requests& calibration,
+                                  const Requests& calibration, const std::vector<std::string>& mlps,
                                   const std::vector<EmbeddingFormat>& formats, int64_t max_rows);
 
 }  // namespace dlrm

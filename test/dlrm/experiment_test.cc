@@ -89,14 +89,21 @@ TEST(Experiment, RunsOnEveryIsa) {
     const ExperimentResult result = RunExperiment(options);
     EXPECT_EQ(result.isa, qforge::IsaName(isa));
     EXPECT_EQ(Names(result),
-              (std::vector<std::string>{"fp32", "int8", "int8_fp32", "int8_u8_minmax",
-                                        "int8_u4_minmax", "int8_u4_greedy"}));
+              (std::vector<std::string>{"fp32", "fp32_qforge", "fp16", "bf16", "int8", "int8_fp32",
+                                        "int8_u8_minmax", "int8_u4_minmax", "int8_u4_greedy"}));
     const VariantResult& fp32 = Find(result, "fp32");
     const VariantResult& int8 = Find(result, "int8");
     // Labels were drawn from the model's own probabilities: it must beat the base rate's guess.
     EXPECT_GT(fp32.auc, 0.6);
     EXPECT_LT(fp32.logloss, std::log(2.0));
     EXPECT_EQ(fp32.logit_difference.max, 0.0);
+    EXPECT_LT(Find(result, "fp32_qforge").logit_difference.max, 1e-5);
+    EXPECT_LT(Find(result, "fp16").logit_difference.mean, 1e-3);
+    EXPECT_LT(Find(result, "bf16").logit_difference.mean, 1e-2);
+    if (isa != qforge::Isa::kScalar) {  // kernels pad columns
+      EXPECT_LT(Find(result, "fp16").mlp_weight_bytes,
+                Find(result, "fp32_qforge").mlp_weight_bytes);
+    }
     EXPECT_GT(int8.logit_difference.max, 0.0);
     EXPECT_LT(int8.logit_difference.mean, 0.1);
     EXPECT_NEAR(int8.auc, fp32.auc, 0.02);
@@ -137,6 +144,17 @@ TEST(Experiment, RowsInEveryFormat) {
   EXPECT_LT(difference("int8_fp16"), difference("int8_u2_greedy"));
 }
 
+TEST(Experiment, TheMlpsThatAreAskedFor) {
+  ExperimentOptions options = TinyExperiment();
+  options.batches = {7};
+  options.embeddings = {"u8"};
+  options.mlps = {"bf16", "fp16"};
+  EXPECT_EQ(Names(RunExperiment(options)),
+            (std::vector<std::string>{"fp32", "fp16", "bf16", "bf16_u8_minmax"}));
+  options.mlps = {"fp8"};
+  EXPECT_TRUE(Says(ErrorOf([&] { RunExperiment(options); }), "--mlp does not know 'fp8'"));
+}
+
 TEST(EmbeddingFormats, MethodsWhereTheyMatter) {
   const auto names = [](const std::vector<std::string>& formats,
                         const std::vector<std::string>& methods) {
@@ -157,7 +175,7 @@ TEST(EmbeddingFormats, MethodsWhereTheyMatter) {
 TEST(Experiment, ReportsTheSameFiguresAsTextAndAsJson) {
   const ExperimentResult result = RunExperiment(TinyExperiment());
   const auto json = nlohmann::json::parse(JsonReport(result));
-  const VariantResult& int8 = result.variants[1];
+  const VariantResult& int8 = Find(result, "int8");
   EXPECT_EQ(json["fp32"]["logloss"], result.variants[0].logloss);
   EXPECT_EQ(json["fp32"]["auc"], result.variants[0].auc);
   EXPECT_FALSE(json["fp32"].contains("relative_logloss_change"));
@@ -221,9 +239,11 @@ TEST(Experiment, MovieLensKeepsItsAccuracy) {
     EXPECT_LE(*result.fp32_file_difference, 1e-4) << qforge::IsaName(isa);
     EXPECT_NEAR(result.variants[0].logloss, 0.566076397895813, 1e-6);
     EXPECT_NEAR(result.variants[0].auc, 0.770774803213339, 1e-6);
-    const VariantResult& int8 = result.variants[1];
+    const VariantResult& int8 = Find(result, "int8");
     EXPECT_LE(int8.logit_difference.mean, 0.02) << qforge::IsaName(isa);
-    for (const char* name : {"int8", "int8_u8_minmax", "int8_u4_minmax", "int8_u4_greedy"}) {
+    EXPECT_LE(Find(result, "fp16").logit_difference.mean, 1e-3) << qforge::IsaName(isa);
+    for (const char* name : {"fp32_qforge", "fp16", "bf16", "int8", "int8_u8_minmax",
+                             "int8_u4_minmax", "int8_u4_greedy"}) {
       const LossChange& change = Find(result, name).loss_change;
       EXPECT_LE(change.relative, 0.0002 + 2.0 * change.standard_error)
           << name << " " << qforge::IsaName(isa);
