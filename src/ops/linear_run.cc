@@ -322,9 +322,10 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
                        (range.begin * request_.output.stride + column) * size;
     arguments.output_stride = request_.output.stride * size;
     if (core_.kernel.residual != DataType::kNone) {
+      const int64_t residual_size = DataTypeSize(core_.kernel.residual);
       arguments.residual = static_cast<const std::byte*>(request_.residual.data) +
-                           range.begin * request_.residual.stride + column;
-      arguments.residual_stride = request_.residual.stride;
+                           (range.begin * request_.residual.stride + column) * residual_size;
+      arguments.residual_stride = request_.residual.stride * residual_size;
     }
     CallKernels(kernels, arguments, range.end - range.begin);
     return;
@@ -442,8 +443,9 @@ void Run::MultiplyScalar(const Rows& rows, Range range, Range columns, int64_t t
                             rows.first_row * problem.output.stride * size;
     }
     if (problem.residual.data != nullptr) {
-      problem.residual.data = static_cast<const std::byte*>(problem.residual.data) +
-                              rows.first_row * problem.residual.stride;
+      problem.residual.data =
+          static_cast<const std::byte*>(problem.residual.data) +
+          rows.first_row * problem.residual.stride * DataTypeSize(problem.residual.type);
     }
     block.row_begin -= rows.first_row;
     block.row_end -= rows.first_row;
