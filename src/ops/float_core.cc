@@ -73,19 +73,6 @@ Status CheckFloatEpilogue(const Epilogue& epilogue, int64_t columns) {
   return CheckResidual(epilogue.residual);
 }
 
-Status CheckFloatOptions(const LinearOptions& options) {
-  if (!IsFloat(options.input)) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.input",
-                         "%s; f32, f16 or bf16 is needed with float weights",
-                         DataTypeName(options.input));
-  }
-  if (options.scaling != InputScaling::kPerTensor) {
-    return Status::Error(StatusCode::kUnsupported, "options.scaling",
-                         "is for s8 weights; float activations have no scale");
-  }
-  return Status();
-}
-
 Result<kernels::FloatGemmFunction*> ResolveKernel(const kernels::FloatGemmKernel& kernel) {
   const Result<const jit::Kernel*> published = kernels::GetFloatGemmKernel(kernel);
   if (!published.ok()) return published.status();
@@ -118,10 +105,23 @@ Status ResolveKernels(kernels::FloatGemmKernel kernel, int vectors, int tail_lan
 
 }  // namespace
 
+Status CheckFloatOptions(const char* input_field, const char* scaling_field,
+                         const LinearOptions& options) noexcept {
+  if (!IsFloat(options.input)) {
+    return Status::Error(StatusCode::kInvalidArgument, input_field,
+                         "%s; f32, f16 or bf16 is needed with float weights",
+                         DataTypeName(options.input));
+  }
+  if (options.scaling != InputScaling::kPerTensor) {
+    return Status::Error(StatusCode::kUnsupported, scaling_field,
+                         "is for s8 weights; float activations have no scale");
+  }
+  return Status();
+}
+
 Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLayout& layout,
                                     const Epilogue& epilogue, const LinearOptions& options) {
   const int64_t columns = layout.products * layout.outputs;
-  QFORGE_RETURN_IF_ERROR(CheckFloatOptions(options));
   QFORGE_RETURN_IF_ERROR(CheckFloatEpilogue(epilogue, columns));
 
   FloatCore core(context);
