@@ -84,9 +84,10 @@ struct FloatLayer {
 // Runs `layer` and `linear`, which was made of it, on `input`, M x (G*K), and adds the differences
 // of their outputs to *statistics. The float layer multiplies and adds in double precision. The
 // int8 layer gets `input` quantised with `quantization`, as Linear::Run() takes it, no larger than
-// the activation_maximum that its weights were packed for, and its output is dequantised: so all of
-// the quantisation of the layer counts, of its input, its weights and its output. Results are the
-// same for any number of threads, those of `context`.
+// the activation_maximum that its weights were packed for, or rounded to f16 or bf16 if it takes
+// those, and its output is dequantised: so all of the quantisation of the layer counts, of its
+// input, its weights and its output. Results are the same for any number of threads, those of
+// `context`.
 //
 // Safe to call from any number of threads with statistics of their own. On an error *statistics is
 // unchanged: kInvalidArgument and kOutOfRange as from Linear::Run(); kUnsupported for a `linear`

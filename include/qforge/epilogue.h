@@ -37,7 +37,7 @@ class Bias {
 
 // A matrix of the output's shape that is added after scaling, given at each Run.
 struct Residual {
-  // kNone: no residual; else kU8 or kS8, or for float products kF32, kF16 or kBF16
+  // kNone: no residual; else kF32, kF16 or kBF16, or for s8 weights kU8 or kS8
   DataType type = DataType::kNone;
   float scale = 1.0f;      // finite, > 0
   int32_t zero_point = 0;  // in the range of `type`; 0 for floats

@@ -16,7 +16,10 @@ struct GemmOptions {
   int64_t inputs = 0;   // K
   int64_t outputs = 0;  // N
   WeightsLayout layout = WeightsLayout::kInputsByOutputs;
-  // Whether Run may be given zero-points of B other than 0; they cost a correction per output.
+  // Of B: kS8, or kF32, kF16 or kBF16 for a product of floats (qforge/types.h).
+  DataType weights = DataType::kS8;
+  // Whether Run may be given zero-points of B other than 0; they cost a correction per output. For
+  // kS8 only.
   bool weight_zero_points = false;
   LinearOptions linear;
 };
@@ -37,6 +40,9 @@ class Gemm {
   Status Run(const InputMatrix& input, const InputQuantization& quantization,
              const MatrixView<const int8_t>& weights,
              const WeightsQuantization& weights_quantization, const OutputMatrix& output,
+             const RunArguments& arguments = {}) const noexcept;
+  // The same for float weights, of the type of options.weights.
+  Status Run(const InputMatrix& input, const InputMatrix& weights, const OutputMatrix& output,
              const RunArguments& arguments = {}) const noexcept;
 
   std::string Describe() const noexcept;

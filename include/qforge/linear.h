@@ -21,14 +21,15 @@ struct LinearCore;
 
 // Where the scale and zero-point of A come from.
 enum class InputScaling : uint8_t {
-  kPerTensor,         // one pair, given at Run; for f32 input scales are at least 1.18e-38
+  kPerTensor,         // one pair, given at Run; for float input scales are at least 1.18e-38
   kPerRow,            // a pair per row, given at Run
-  kDynamicPerTensor,  // f32 input: chosen from the range of all of A at each Run
-  kDynamicPerRow,     // f32 input: chosen from the range of each row at each Run
+  kDynamicPerTensor,  // float input: chosen from the range of all of A at each Run
+  kDynamicPerRow,     // float input: chosen from the range of each row at each Run
 };
 
 struct LinearOptions {
-  // For s8 weights kU8, kS8, or kF32; f32 activations are quantised to u8 on the way in:
+  // For s8 weights kU8, kS8, or kF32, kF16 or kBF16; floats are quantised to u8 on the way in, x
+  // being the activation as f32, which is exact:
   // q = round_half_even(clamp(x * (1 / scale), -zero_point, 255 - zero_point)) + zero_point.
   // For float weights kF32, kF16 or kBF16, whatever the weights' type. kNone: kU8 or kF32.
   DataType input = DataType::kNone;
@@ -42,7 +43,7 @@ struct LinearOptions {
 };
 
 // The parameters of A: one pair, or arrays of one per row. Zero-points lie in the range of the
-// quantised type (u8 for f32 input), scales are finite and > 0. With dynamic scaling: left empty.
+// quantised type (u8 for float input), scales are finite and > 0. With dynamic scaling: left empty.
 struct InputQuantization {
   InputQuantization() noexcept = default;
   InputQuantization(float scale_in, int32_t zero_point_in) noexcept

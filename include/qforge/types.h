@@ -3,6 +3,8 @@
 // Numerics
 // --------
 // Quantised values stand for reals:   real = scale * (q - zero_point).
+// Activations of f32, f16 and bf16 are quantised on their way into an int8 product, as
+// qforge/linear.h says; those of 16 bits in the f32 that they are equal to.
 //
 // An int8 product is exact, and the same bits on every ISA and for every number of threads:
 //
@@ -20,8 +22,10 @@
 //   r = float(acc) * multiplier                                    without a float bias
 //   r = fma(float(acc), multiplier, bias_f32[j] / y_scale)         with one
 //   r = fma(float(residual - residual_zero_point), residual_scale / y_scale, r)
+//                                   (a residual of floats has the zero-point 0)
 //   r = activation(r)               ReLU: max(r, 0); clamp: bounds divided by y_scale
 //   f32 output:    y = r                                           (y_scale is 1)
+//   f16, bf16:     y = r, rounded to the type to nearest even; beyond its range to infinity
 //   u8, s8 output: y = round_half_even(clamp(r, lo - y_zero_point, hi - y_zero_point)) +
 //   y_zero_point
 //                  with lo, hi the limits of the type; the clamp comes before the conversion, so

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/float_columns.h"
+
 namespace qforge::kernels {
 
 using jit::Address;
@@ -10,6 +12,7 @@ using jit::Vec;
 namespace {
 
 bool IsByte(DataType type) { return type == DataType::kU8 || type == DataType::kS8; }
+bool Is16Bit(DataType type) { return type == DataType::kF16 || type == DataType::kBF16; }
 
 }  // namespace
 
@@ -54,7 +57,10 @@ int GemmEpilogue::RowsAtOnce() const {
 }
 
 void GemmEpilogue::Prepare() {
-  e_.PrepareTail(LanesOf(kernel_.vectors - 1), IsByte(kernel_.output) ? RowBytes() : 0);
+  const int lanes = LanesOf(kernel_.vectors - 1);
+  const int bytes = IsByte(kernel_.output) ? RowBytes() : Is16Bit(kernel_.output) ? 2 * lanes : 0;
+  e_.PrepareTail(lanes, bytes);
+  if (Is16Bit(kernel_.residual)) e_.PrepareExactLoad(2 * lanes);
 }
 
 void GemmEpilogue::StartPanel(const jit::Register& columns) {
@@ -123,17 +129,23 @@ void GemmEpilogue::Scale(Vec accumulator, int row, int vector) {
 
 // The constants' address must be in r_.scratch.
 void GemmEpilogue::AddResidual(Vec accumulator, int vector) {
-  e_.LoadExtendBytes(temporary_, r_.residual, vector * e_.lanes(), LanesOf(vector),
-                     kernel_.residual == DataType::kS8);
-  e_.Sub32(temporary_, temporary_, Constant(offsetof(EpilogueConstants, residual_zero_point)));
-  e_.ConvertS32ToF32(temporary_, temporary_);
+  const int offset = vector * e_.lanes() * DataTypeSize(kernel_.residual);
+  if (IsFloat(kernel_.residual)) {
+    LoadFloatColumns(e_, kernel_.residual, temporary_, r_.residual, offset, LanesOf(vector));
+  } else {
+    e_.LoadExtendBytes(temporary_, r_.residual, offset, LanesOf(vector),
+                       kernel_.residual == DataType::kS8);
+    e_.Sub32(temporary_, temporary_, Constant(offsetof(EpilogueConstants, residual_zero_point)));
+    e_.ConvertS32ToF32(temporary_, temporary_);
+  }
   e_.FmaAddF32(accumulator, temporary_, Constant(offsetof(EpilogueConstants, residual_scale)));
 }
 
 int GemmEpilogue::LeastRegisters() const {
   const int multipliers = kernel_.scaled() && !kernel_.per_row ? kernel_.vectors : 0;
   const int upper = IsByte(kernel_.output) && !kernel_.bounded ? 1 : 0;
-  return multipliers + upper + 1;
+  const int rounding = kernel_.output == DataType::kBF16 ? 1 : 0;
+  return multipliers + upper + rounding + 1;
 }
 
 void GemmEpilogue::LoadMultipliers() {
@@ -147,6 +159,7 @@ void GemmEpilogue::LoadMultipliers() {
 void GemmEpilogue::Begin() {
   const bool bytes = IsByte(kernel_.output);
   temporary_ = Take();
+  rounding_ = kernel_.output == DataType::kBF16 ? Take() : Vec{};
   if (bytes && !kernel_.bounded) {
     upper_ = Take();
     e_.mov(r_.scratch, Argument(offsetof(GemmArguments, constants)));
@@ -179,8 +192,10 @@ void GemmEpilogue::StoreRows(const std::vector<std::vector<Vec>>& rows, int firs
   }
   if (IsByte(kernel_.output)) {
     StoreRows8(rows);
+  } else if (IsFloat(kernel_.output)) {
+    StoreFloatRow(rows.front());
   } else {
-    StoreRow32(rows.front());
+    StoreIntegerRow(rows.front());
   }
 }
 
@@ -188,31 +203,38 @@ void GemmEpilogue::NextOutputRow() {
   e_.add(r_.output, Argument(offsetof(GemmArguments, output_stride)));
 }
 
-void GemmEpilogue::StoreRow32(const std::vector<Vec>& row) {
+void GemmEpilogue::StoreFloatRow(const std::vector<Vec>& row) {
+  const int vector_bytes = e_.lanes() * DataTypeSize(kernel_.output);
+  for (int v = 0; v < kernel_.vectors; ++v) {
+    const Vec value = row[static_cast<size_t>(v)];
+    // lower first: it turns a NaN into the bound.
+    if (kernel_.lower_clamp) {
+      e_.MaxF32(value, value, Constant(offsetof(EpilogueConstants, lower)));
+    }
+    if (kernel_.upper_clamp) {
+      e_.MinF32(value, value, Constant(offsetof(EpilogueConstants, upper)));
+    }
+    StoreFloatColumns(e_, kernel_.output, r_.output, v * vector_bytes, value, LanesOf(v),
+                      {temporary_, rounding_});
+  }
+  NextOutputRow();
+}
+
+void GemmEpilogue::StoreIntegerRow(const std::vector<Vec>& row) {
   for (int v = 0; v < kernel_.vectors; ++v) {
     const Vec value = row[static_cast<size_t>(v)];
     const Address to = e_.ptr[r_.output + v * e_.vector_bytes()];
     const bool whole = LanesOf(v) == e_.lanes();
-    if (kernel_.output == DataType::kF32) {
-      // lower first: it turns a NaN into the bound.
-      if (kernel_.lower_clamp) {
-        e_.MaxF32(value, value, Constant(offsetof(EpilogueConstants, lower)));
-      }
-      if (kernel_.upper_clamp) {
-        e_.MinF32(value, value, Constant(offsetof(EpilogueConstants, upper)));
-      }
-    } else {
-      if (kernel_.lower_clamp) {
-        e_.Zero(temporary_);
-        e_.MaxS32(value, value, e_.Full(temporary_));
-      }
-      if (kernel_.accumulate) {
-        if (whole) {
-          e_.Add32(value, value, to);
-        } else {
-          e_.LoadTail32(temporary_, to);
-          e_.Add32(value, value, e_.Full(temporary_));
-        }
+    if (kernel_.lower_clamp) {
+      e_.Zero(temporary_);
+      e_.MaxS32(value, value, e_.Full(temporary_));
+    }
+    if (kernel_.accumulate) {
+      if (whole) {
+        e_.Add32(value, value, to);
+      } else {
+        e_.LoadTail32(temporary_, to);
+        e_.Add32(value, value, e_.Full(temporary_));
       }
     }
     if (whole) {

@@ -66,7 +66,8 @@ class GemmEpilogue {
   void Correct(jit::Vec accumulator, int row, int vector);
   void Scale(jit::Vec accumulator, int row, int vector);
   void AddResidual(jit::Vec accumulator, int vector);
-  void StoreRow32(const std::vector<jit::Vec>& row);
+  void StoreFloatRow(const std::vector<jit::Vec>& row);
+  void StoreIntegerRow(const std::vector<jit::Vec>& row);
   void StoreRows8(const std::vector<std::vector<jit::Vec>>& rows);
   void NextOutputRow();
 
@@ -76,6 +77,7 @@ class GemmEpilogue {
   std::vector<jit::Vec> multipliers_;  // unless they differ per row
   jit::Vec upper_;                     // unless bounded
   jit::Vec temporary_;
+  jit::Vec rounding_;    // bf16 output: a second scratch
   jit::Vec pack_order_;  // index < 0: loaded into temporary_ when needed
   std::vector<jit::Vec> taken_;
 };

@@ -283,7 +283,8 @@ void Generator::NextPanel() {
           ColumnFieldCount(kernel_) * kernel_.vectors * e_.vector_bytes());
   const int columns = kernel_.vectors * e_.lanes();
   advance(offsetof(GemmArguments, output), columns * DataTypeSize(kernel_.output));
-  advance(offsetof(GemmArguments, residual), columns);
+  // Without a residual it points nowhere.
+  advance(offsetof(GemmArguments, residual), columns * std::max(1, DataTypeSize(kernel_.residual)));
   e_.dec(e_.qword[arguments_ + offsetof(GemmArguments, panels)]);
   e_.jz(none, Emitter::T_NEAR);
   e_.mov(tiles_, Argument(offsetof(GemmArguments, tiles)));

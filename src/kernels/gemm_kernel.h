@@ -113,7 +113,7 @@ int MaxVectors(Isa isa, Summation summation, int depth = 0);
 // plain memory operands.
 struct alignas(64) EpilogueConstants {
   float upper[16];         // of r
-  float lower[16];         // of r, kF32 only
+  float lower[16];         // of r, float outputs only
   int16_t zero_point[32];  // of the output
   int8_t lower_byte[64];   // of the output, as u8 or s8
   int8_t upper_byte[64];

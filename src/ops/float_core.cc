@@ -51,11 +51,7 @@ Status CheckResidual(const Residual& residual) {
                          "%s; none, f32, f16 or bf16 is needed with float weights",
                          DataTypeName(residual.type));
   }
-  if (residual.zero_point != 0) {
-    return Status::Error(StatusCode::kInvalidArgument, "epilogue.residual.zero_point",
-                         "%d; %s has none, which is 0", residual.zero_point,
-                         DataTypeName(residual.type));
-  }
+  QFORGE_RETURN_IF_ERROR(CheckNoZeroPoint(residual));
   return CheckScale("epilogue.residual.scale", residual.scale);
 }
 
@@ -75,19 +71,6 @@ Status CheckFloatEpilogue(const Epilogue& epilogue, int64_t columns) {
   QFORGE_RETURN_IF_ERROR(CheckFactor("epilogue.beta", epilogue.beta));
   QFORGE_RETURN_IF_ERROR(CheckActivation(epilogue));
   return CheckResidual(epilogue.residual);
-}
-
-Status CheckFloatOptions(const LinearOptions& options) {
-  if (!IsFloat(options.input)) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.input",
-                         "%s; f32, f16 or bf16 is needed with float weights",
-                         DataTypeName(options.input));
-  }
-  if (options.scaling != InputScaling::kPerTensor) {
-    return Status::Error(StatusCode::kUnsupported, "options.scaling",
-                         "is for s8 weights; float activations have no scale");
-  }
-  return Status();
 }
 
 Result<kernels::FloatGemmFunction*> ResolveKernel(const kernels::FloatGemmKernel& kernel) {
@@ -122,10 +105,23 @@ Status ResolveKernels(kernels::FloatGemmKernel kernel, int vectors, int tail_lan
 
 }  // namespace
 
+Status CheckFloatOptions(const char* input_field, const char* scaling_field,
+                         const LinearOptions& options) noexcept {
+  if (!IsFloat(options.input)) {
+    return Status::Error(StatusCode::kInvalidArgument, input_field,
+                         "%s; f32, f16 or bf16 is needed with float weights",
+                         DataTypeName(options.input));
+  }
+  if (options.scaling != InputScaling::kPerTensor) {
+    return Status::Error(StatusCode::kUnsupported, scaling_field,
+                         "is for s8 weights; float activations have no scale");
+  }
+  return Status();
+}
+
 Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLayout& layout,
                                     const Epilogue& epilogue, const LinearOptions& options) {
   const int64_t columns = layout.products * layout.outputs;
-  QFORGE_RETURN_IF_ERROR(CheckFloatOptions(options));
   QFORGE_RETURN_IF_ERROR(CheckFloatEpilogue(epilogue, columns));
 
   FloatCore core(context);
@@ -165,8 +161,11 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
   std::fill_n(core.constants.residual_scale, 16, epilogue.residual.scale);
   std::fill_n(core.constants.lower, 16, epilogue.clamp_min);
   std::fill_n(core.constants.upper, 16, epilogue.clamp_max);
-  core.preparation = FloatPreparation(options.input, kernel.dot ? DataType::kBF16 : DataType::kF32,
-                                      options.transposed_input, layout.products * layout.inputs);
+  const Result<FloatPreparation> preparation = FloatPreparation::Create(
+      layout.isa, options.input, kernel.dot ? DataType::kBF16 : DataType::kF32,
+      options.transposed_input, layout.products * layout.inputs);
+  if (!preparation.ok()) return preparation.status();
+  core.preparation = *preparation;
 
   const int64_t full_panels = layout.panels - (core.odd_last_panel() ? 1 : 0);
   if (full_panels > 0) {

@@ -24,10 +24,15 @@ struct FloatKernelSet {
   int streams[kernels::kMostFloatRows] = {};
 };
 
+// The two fields are the names of options.input and options.scaling, which Gemm has elsewhere.
+Status CheckFloatOptions(const char* input_field, const char* scaling_field,
+                         const LinearOptions& options) noexcept;
+
 struct FloatCore {
   explicit FloatCore(const Context& context_in) : context(context_in) {}
 
-  // Validates, and resolves every kernel that a Run can need. Throws std::bad_alloc.
+  // Validates the epilogue, and resolves every kernel that a Run can need. CheckFloatOptions() has
+  // accepted `options`. Throws std::bad_alloc.
   static Result<FloatCore> Create(const Context& context, const pack::PanelLayout& layout,
                                   const Epilogue& epilogue, const LinearOptions& options);
 

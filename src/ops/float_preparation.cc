@@ -1,62 +1,48 @@
 #include "ops/float_preparation.h"
 
 #include <algorithm>
-#include <type_traits>
 
-#include "qforge/half.h"
+#include "ops/array_functions.h"
+#include "ops/half_rows.h"
+#include "pack/transpose.h"
 
 namespace qforge {
-namespace {
 
-template <class To, class From>
-To Convert(From value) {
-  if constexpr (std::is_same_v<To, From>) {
-    return value;
-  } else {
-    return ToFloat(value);
-  }
+Result<FloatPreparation> FloatPreparation::Create(Isa isa, DataType from, DataType to,
+                                                  bool transposed, int64_t columns) noexcept {
+  FloatPreparation preparation;
+  preparation.from_ = from;
+  preparation.to_ = to;
+  preparation.transposed_ = transposed;
+  preparation.columns_ = columns;
+  if (from == to) return preparation;
+  const Result<kernels::ToF32Function*> to_f32 = GetToF32(isa, from);
+  if (!to_f32.ok()) return to_f32.status();
+  preparation.to_f32_ = *to_f32;
+  return preparation;
 }
-
-template <class From, class To>
-void Prepare(const InputMatrix& input, bool transposed, int64_t columns, int64_t begin, int64_t end,
-             std::byte* bytes) {
-  const From* from = static_cast<const From*>(input.data);
-  To* to = reinterpret_cast<To*>(bytes);
-  if (!transposed) {
-    for (int64_t i = begin; i < end; ++i) {
-      for (int64_t k = 0; k < columns; ++k) {
-        to[(i - begin) * columns + k] = Convert<To>(from[i * input.stride + k]);
-      }
-    }
-    return;
-  }
-  // Blocks whose lines of both matrices stay in the first-level cache.
-  constexpr int64_t kBlock = 32;
-  for (int64_t row = begin; row < end; row += kBlock) {
-    const int64_t row_end = std::min(end, row + kBlock);
-    for (int64_t column = 0; column < columns; column += kBlock) {
-      const int64_t column_end = std::min(columns, column + kBlock);
-      for (int64_t i = row; i < row_end; ++i) {
-        for (int64_t k = column; k < column_end; ++k) {
-          to[(i - begin) * columns + k] = Convert<To>(from[k * input.stride + i]);
-        }
-      }
-    }
-  }
-}
-
-}  // namespace
 
 void FloatPreparation::PrepareRows(const InputMatrix& input, int64_t begin, int64_t end,
                                    std::byte* to) const noexcept {
-  if (from_ == DataType::kF16) {
-    Prepare<Half, float>(input, transposed_, columns_, begin, end, to);
-  } else if (from_ == DataType::kF32) {
-    Prepare<float, float>(input, transposed_, columns_, begin, end, to);
-  } else if (to_ == DataType::kBF16) {
-    Prepare<BFloat16, BFloat16>(input, transposed_, columns_, begin, end, to);
+  if (to_f32_ != nullptr) {
+    ConvertHalfRows(to_f32_, input, transposed_, columns_, begin, end,
+                    reinterpret_cast<float*>(to));
+  } else if (to_ == DataType::kF32) {
+    TransposeRows(input, begin, end, reinterpret_cast<float*>(to));
   } else {
-    Prepare<BFloat16, float>(input, transposed_, columns_, begin, end, to);
+    TransposeRows(input, begin, end, reinterpret_cast<uint16_t*>(to));
+  }
+}
+
+template <class T>
+void FloatPreparation::TransposeRows(const InputMatrix& input, int64_t begin, int64_t end,
+                                     T* to) const noexcept {
+  // Some rows at a time, whose lines stay in the first-level cache.
+  constexpr int64_t kRows = 64;
+  const T* const from = static_cast<const T*>(input.data);
+  for (int64_t row = begin; row < end; row += kRows) {
+    pack::Transpose(from + row, input.stride, columns_, std::min(kRows, end - row),
+                    to + (row - begin) * columns_, columns_);
   }
 }
 

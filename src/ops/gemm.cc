@@ -4,10 +4,12 @@
 #include <cinttypes>
 #include <cstdlib>
 #include <new>
+#include <optional>
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
 #include "base/workspace.h"
+#include "ops/float_gemm.h"
 #include "ops/linear_core.h"
 #include "ops/linear_run.h"
 #include "ops/parallel.h"
@@ -19,8 +21,11 @@
 namespace qforge {
 
 struct Gemm::State {
-  LinearCore core;
+  explicit State(WeightsLayout layout_in) : layout(layout_in) {}
+
   WeightsLayout layout;
+  std::optional<FloatCore> float_core;  // float weights
+  std::optional<LinearCore> core;       // s8 weights
 };
 
 namespace {
@@ -101,6 +106,24 @@ Status Partition(const LinearCore& core, base::Workspace* workspace, Packed* pac
   return Status();
 }
 
+// Gemm::Create for s8 weights, without the checks of sizes and layout.
+Result<LinearCore> CreateCore(const Context& context, const Epilogue& epilogue,
+                              const GemmOptions& options) {
+  LinearOptions linear = options.linear;
+  if (linear.input == DataType::kNone) linear.input = DataType::kU8;
+  QFORGE_RETURN_IF_ERROR(
+      CheckLinearOptions("options.linear.input", "options.linear.scaling", linear));
+  pack::PanelLayout layout;
+  if (context.isa() == Isa::kScalar) {
+    layout.inputs = options.inputs;
+    layout.outputs = options.outputs;
+  } else {
+    layout = pack::MakePanelLayout(context.isa(), kernels::AnySummation(context.isa()),
+                                   options.inputs, options.outputs, 1);
+  }
+  return LinearCore::Create(context, layout, options.weight_zero_points, epilogue, linear);
+}
+
 // Packs columns [begin, end), which are whole panels.
 void PackColumns(const LinearCore& core, const pack::WeightsSource& source, int64_t begin,
                  int64_t end, const Packed& packed) {
@@ -133,29 +156,24 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
                          static_cast<int>(options.layout));
   }
   QFORGE_RETURN_IF_ERROR(CheckProductSizes(options.inputs, options.outputs, 1));
-  LinearOptions linear = options.linear;
-  if (linear.input == DataType::kNone) linear.input = DataType::kU8;
-  QFORGE_RETURN_IF_ERROR(
-      CheckLinearOptions("options.linear.input", "options.linear.scaling", linear));
-  pack::PanelLayout layout;
-  if (context.isa() == Isa::kScalar) {
-    layout.inputs = options.inputs;
-    layout.outputs = options.outputs;
-  } else {
-    layout = pack::MakePanelLayout(context.isa(), kernels::AnySummation(context.isa()),
-                                   options.inputs, options.outputs, 1);
-  }
   base::FloatEnvironment environment;
   try {
-    Result<LinearCore> core =
-        LinearCore::Create(context, layout, options.weight_zero_points, epilogue, linear);
-    if (!core.ok()) return core.status();
-    auto state = std::make_shared<State>(State{std::move(core).value(), options.layout});
-    LinearCore& own = state->core;
-    if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
-    if (!own.bias_f32.empty()) own.epilogue.bias = Bias(own.bias_f32);
-    if (Verbose()) PrintCreation(own.Describe(), layout.isa);
-    return Gemm(std::move(state));
+    auto state = std::make_shared<State>(options.layout);
+    if (options.weights == DataType::kS8) {
+      Result<LinearCore> core = CreateCore(context, epilogue, options);
+      if (!core.ok()) return core.status();
+      LinearCore& own = state->core.emplace(std::move(core).value());
+      if (!own.bias_s32.empty()) own.epilogue.bias = Bias(own.bias_s32);
+      if (!own.bias_f32.empty()) own.epilogue.bias = Bias(own.bias_f32);
+    } else {
+      Result<FloatCore> core = CreateFloatGemm(context, epilogue, options);
+      if (!core.ok()) return core.status();
+      FloatCore& own = state->float_core.emplace(std::move(core).value());
+      own.epilogue.bias = own.bias.empty() ? Bias() : Bias(own.bias);
+    }
+    Gemm gemm(std::move(state));
+    if (Verbose()) PrintCreation(gemm.Describe(), context.isa());
+    return gemm;
   } catch (const std::bad_alloc&) {
     return Status::Error(StatusCode::kResourceExhausted, "", "no memory for the operation");
   }
@@ -165,7 +183,12 @@ Status Gemm::Run(const InputMatrix& input, const InputQuantization& quantization
                  const MatrixView<const int8_t>& weights,
                  const WeightsQuantization& weights_quantization, const OutputMatrix& output,
                  const RunArguments& arguments) const noexcept {
-  const LinearCore& core = state_->core;
+  if (!state_->core) {
+    return Status::Error(StatusCode::kUnsupported, "weights",
+                         "are s8; the operation was created for %s",
+                         DataTypeName(state_->float_core->layout.type));
+  }
+  const LinearCore& core = *state_->core;
   const pack::PanelLayout& layout = core.layout;
   const TileSink no_sink;
   const RunRequest request{input, quantization, output, arguments.residual, no_sink};
@@ -213,9 +236,19 @@ Status Gemm::Run(const InputMatrix& input, const InputQuantization& quantization
   return RunLinear(core, run_weights, request);
 }
 
+Status Gemm::Run(const InputMatrix& input, const InputMatrix& weights, const OutputMatrix& output,
+                 const RunArguments& arguments) const noexcept {
+  if (!state_->float_core) {
+    return Status::Error(StatusCode::kUnsupported, "weights",
+                         "are given without quantisation, but the operation was created for s8");
+  }
+  return RunFloatGemm(*state_->float_core, state_->layout, input, weights, output,
+                      arguments.residual);
+}
+
 std::string Gemm::Describe() const noexcept {
   try {
-    return state_->core.Describe();
+    return state_->core ? state_->core->Describe() : state_->float_core->Describe();
   } catch (const std::bad_alloc&) {
     return std::string();
   }

@@ -41,9 +41,8 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
                          "options.max_isa = context.isa()",
                          IsaName(layout.isa), IsaName(context.isa()));
   }
-  if (!is_float) {
-    QFORGE_RETURN_IF_ERROR(CheckLinearOptions("options.input", "options.scaling", options));
-  }
+  QFORGE_RETURN_IF_ERROR((is_float ? CheckFloatOptions : CheckLinearOptions)(
+      "options.input", "options.scaling", options));
   if (matrix.activation_maximum < 255 && options.input != DataType::kU8) {
     return Status::Error(StatusCode::kUnsupported, "options.input",
                          "%s; weights packed with activation_maximum = %d are for u8",

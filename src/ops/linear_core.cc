@@ -7,6 +7,7 @@
 
 #include "cpu/host.h"
 #include "cpu/isa_table.h"
+#include "kernels/float_columns.h"
 #include "ops/validate.h"
 #include "plan/algorithm.h"
 #include "plan/partition.h"
@@ -14,7 +15,25 @@
 namespace qforge {
 namespace {
 
+using kernels::IsFloat;
+
 bool IsByte(DataType type) { return type == DataType::kU8 || type == DataType::kS8; }
+
+Status CheckResidual(const Residual& residual, const Output& output) {
+  if (residual.type == DataType::kNone) return Status();
+  if (!IsByte(residual.type) && !IsFloat(residual.type)) {
+    return Status::Error(StatusCode::kInvalidArgument, "epilogue.residual.type",
+                         "%s; none, u8, s8, f32, f16 or bf16 is needed",
+                         DataTypeName(residual.type));
+  }
+  if (output.type == DataType::kS32) {
+    return Status::Error(StatusCode::kUnsupported, "epilogue.residual",
+                         "needs a scale, which s32 output has not");
+  }
+  QFORGE_RETURN_IF_ERROR(CheckScale("epilogue.residual.scale", residual.scale));
+  if (IsFloat(residual.type)) return CheckNoZeroPoint(residual);
+  return CheckZeroPoint("epilogue.residual.zero_point", residual.zero_point, residual.type);
+}
 
 Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
   const Output& output = epilogue.output;
@@ -27,6 +46,8 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
       break;
     case DataType::kS32:
     case DataType::kF32:
+    case DataType::kF16:
+    case DataType::kBF16:
       if (output.scale != 1.0f) {
         return Status::Error(StatusCode::kInvalidArgument, "epilogue.output.scale",
                              "%g; %s output has none, which is 1",
@@ -40,7 +61,8 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
       break;
     default:
       return Status::Error(StatusCode::kInvalidArgument, "epilogue.output.type",
-                           "%s; u8, s8, s32 or f32 is needed", DataTypeName(output.type));
+                           "%s; u8, s8, s32, f32, f16 or bf16 is needed",
+                           DataTypeName(output.type));
   }
   const bool integer = output.type == DataType::kS32;
   if (output.accumulate && !integer) {
@@ -72,18 +94,7 @@ Status CheckEpilogue(const Epilogue& epilogue, int64_t columns) {
                          "%g; only float weights take one other than 0",
                          static_cast<double>(epilogue.beta));
   }
-  const Residual& residual = epilogue.residual;
-  if (residual.type == DataType::kNone) return Status();
-  if (!IsByte(residual.type)) {
-    return Status::Error(StatusCode::kInvalidArgument, "epilogue.residual.type",
-                         "%s; none, u8 or s8 is needed", DataTypeName(residual.type));
-  }
-  if (integer) {
-    return Status::Error(StatusCode::kUnsupported, "epilogue.residual",
-                         "needs a scale, which s32 output has not");
-  }
-  QFORGE_RETURN_IF_ERROR(CheckScale("epilogue.residual.scale", residual.scale));
-  return CheckZeroPoint("epilogue.residual.zero_point", residual.zero_point, residual.type);
+  return CheckResidual(epilogue.residual, output);
 }
 
 // Limits of r = y / y_scale - y_zero_point, which the activation and the output's type set. The
@@ -146,7 +157,7 @@ Status ResolveKernels(kernels::GemmKernel kernel, int64_t weight_bytes, int vect
     Result<kernels::GemmFunction*> function = ResolveKernel(any);
     if (!function.ok()) return function.status();
     set->any[rows - 1] = set->bounded[rows - 1] = *function;
-    if (!IsByte(kernel.output) || kernel.per_row) continue;
+    if (!IsByte(kernel.output) || kernel.per_row || IsFloat(kernel.residual)) continue;
     kernels::GemmKernel bounded = kernel;
     bounded.bounded = true;
     function = ResolveKernel(bounded);
@@ -164,10 +175,12 @@ Status CheckLinearOptions(const char* input_field, const char* scaling_field,
     case DataType::kU8:
     case DataType::kS8:
     case DataType::kF32:
+    case DataType::kF16:
+    case DataType::kBF16:
       break;
     default:
-      return Status::Error(StatusCode::kInvalidArgument, input_field, "%s; u8, s8 or f32 is needed",
-                           DataTypeName(options.input));
+      return Status::Error(StatusCode::kInvalidArgument, input_field,
+                           "%s; u8, s8, f32, f16 or bf16 is needed", DataTypeName(options.input));
   }
   switch (options.scaling) {
     case InputScaling::kPerTensor:
@@ -175,9 +188,9 @@ Status CheckLinearOptions(const char* input_field, const char* scaling_field,
       return Status();
     case InputScaling::kDynamicPerTensor:
     case InputScaling::kDynamicPerRow:
-      if (options.input == DataType::kF32) return Status();
+      if (IsFloat(options.input)) return Status();
       return Status::Error(StatusCode::kUnsupported, scaling_field,
-                           "dynamic scales are found from f32 input, not from %s",
+                           "dynamic scales are found from float input, not from %s",
                            DataTypeName(options.input));
   }
   return Status::Error(StatusCode::kInvalidArgument, scaling_field, "%d is no scaling",
@@ -250,7 +263,9 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
   for (float bias : core.bias_f32) {
     core.largest_addend = std::max<double>(core.largest_addend, std::abs(bias / y_scale));
   }
-  if (kernel.residual != DataType::kNone) {
+  if (IsFloat(kernel.residual)) {
+    core.largest_addend = std::numeric_limits<double>::infinity();
+  } else if (kernel.residual != DataType::kNone) {
     core.largest_addend += 255.0 * core.constants.residual_scale[0];
   }
 

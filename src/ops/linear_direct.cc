@@ -6,6 +6,7 @@
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
+#include "kernels/float_columns.h"
 #include "ops/validate.h"
 #include "plan/partition.h"
 #include "plan/row_tiles.h"
@@ -101,7 +102,7 @@ bool LinearDirect::PlainlyValid(int64_t rows, const InputQuantization& quantizat
   if (quantization.row_scales.size() != given || quantization.row_zero_points.size() != given) {
     return false;
   }
-  const bool is_float = input_.type == DataType::kF32;
+  const bool is_float = kernels::IsFloat(input_.type);
   const auto valid = [&](float scale, int32_t zero_point) {
     return IsScale(scale) && (!is_float || IsInvertible(scale)) &&
            IsZeroPoint(zero_point, quantized_input_);
@@ -161,9 +162,10 @@ bool LinearDirect::PlainlyValid(int64_t rows, const InputMatrix& input,
   arguments.input_zero_point = a.zero_points + parameters;
   arguments.row_terms = a.terms + row;
   arguments.residual = nullptr;
-  arguments.residual_stride = residual.stride;
+  arguments.residual_stride = residual.stride * residual_.element_bytes;
   if (residual_.type != DataType::kNone) {
-    arguments.residual = static_cast<const std::byte*>(residual.data) + row * residual.stride;
+    arguments.residual =
+        static_cast<const std::byte*>(residual.data) + row * arguments.residual_stride;
   }
   arguments.constants = &core_->constants;
   arguments.tiles = tiles;

@@ -41,8 +41,9 @@ ref::LinearProblem LinearRunner::ScalarProblem(const Rows& rows) const noexcept 
         rows.first_row * problem.output.stride * DataTypeSize(problem.output.type);
   }
   if (problem.residual.data != nullptr) {
-    problem.residual.data = static_cast<const std::byte*>(problem.residual.data) +
-                            rows.first_row * problem.residual.stride;
+    problem.residual.data =
+        static_cast<const std::byte*>(problem.residual.data) +
+        rows.first_row * problem.residual.stride * DataTypeSize(problem.residual.type);
   }
   return problem;
 }

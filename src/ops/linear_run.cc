@@ -300,9 +300,10 @@ void LinearRunner::MultiplyPanels(const Rows& rows, Range range, int64_t product
                        (range.begin * request_.output.stride + column) * size;
     arguments.output_stride = request_.output.stride * size;
     if (core_.kernel.residual != DataType::kNone) {
+      const int64_t residual_size = DataTypeSize(core_.kernel.residual);
       arguments.residual = static_cast<const std::byte*>(request_.residual.data) +
-                           range.begin * request_.residual.stride + column;
-      arguments.residual_stride = request_.residual.stride;
+                           (range.begin * request_.residual.stride + column) * residual_size;
+      arguments.residual_stride = request_.residual.stride * residual_size;
     }
     CallKernels(kernels, arguments, range.end - range.begin);
     return;

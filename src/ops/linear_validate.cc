@@ -1,5 +1,6 @@
 #include <cinttypes>
 
+#include "kernels/float_columns.h"
 #include "ops/linear_run.h"
 #include "ops/validate.h"
 
@@ -19,7 +20,7 @@ Status CheckInvertible(const char* field, float scale) {
 
 Status CheckQuantization(const LinearCore& core, const InputQuantization& quantization,
                          int64_t rows, bool quantizes) noexcept {
-  const DataType type = core.options.input == DataType::kF32 ? DataType::kU8 : core.options.input;
+  const DataType type = core.options.input == DataType::kS8 ? DataType::kS8 : DataType::kU8;
   const int64_t scales = quantization.row_scales.size();
   const int64_t zero_points = quantization.row_zero_points.size();
   if (core.options.scaling == InputScaling::kPerRow) {
@@ -58,7 +59,7 @@ Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckMatrix("input", input, core.options.input, transposed ? inputs : rows,
                                      transposed ? rows : inputs));
   QFORGE_RETURN_IF_ERROR(
-      CheckQuantization(core, request.quantization, rows, core.options.input == DataType::kF32));
+      CheckQuantization(core, request.quantization, rows, kernels::IsFloat(core.options.input)));
   if (request.sink.function != nullptr) return Status();
 
   QFORGE_RETURN_IF_ERROR(

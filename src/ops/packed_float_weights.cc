@@ -5,6 +5,7 @@
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
 #include "kernels/float_columns.h"
+#include "ops/array_functions.h"
 #include "ops/validate.h"
 #include "pack/float_panels.h"
 #include "pack/packed_matrix.h"
@@ -13,6 +14,23 @@
 
 namespace qforge {
 namespace {
+
+// The functions that bring `source` into panels of `type`, as far as they are needed.
+Status FindConversions(Isa isa, DataType type, pack::FloatWeightsSource* source) {
+  if (source->matrix.type == type && !source->clip_to_finite) return Status();
+  if (source->matrix.type != DataType::kF32) {
+    const Result<kernels::ToF32Function*> to_f32 = GetToF32(isa, source->matrix.type);
+    if (!to_f32.ok()) return to_f32.status();
+    source->to_f32 = *to_f32;
+  }
+  if (type != DataType::kF32) {
+    const Result<kernels::FromF32Function*> from_f32 =
+        GetFromF32(isa, type, source->clip_to_finite);
+    if (!from_f32.ok()) return from_f32.status();
+    source->from_f32 = *from_f32;
+  }
+  return Status();
+}
 
 // The smallest magnitude that rounds to infinity.
 float RoundsToInfinity(DataType type) {
@@ -79,13 +97,14 @@ Result<PackedWeights> PackedWeights::CreateFloat(const InputMatrix& weights,
     if (!buffer.ok()) return buffer.status();
     matrix->weights = std::move(buffer).value();
     const int64_t block = by_row ? inputs : outputs;
+    pack::FloatWeightsSource source;
+    source.matrix = weights;
+    source.order = options.layout;
+    source.clip_to_finite = options.clip_to_finite;
+    QFORGE_RETURN_IF_ERROR(FindConversions(*isa, type, &source));
     for (int64_t product = 0; product < products; ++product) {
-      pack::FloatWeightsSource source;
-      source.matrix = weights;
       source.matrix.data = static_cast<const std::byte*>(weights.data) +
                            product * block * weights.stride * DataTypeSize(weights.type);
-      source.order = options.layout;
-      source.clip_to_finite = options.clip_to_finite;
       std::byte* const to = matrix->weights.data() + product * product_bytes;
       if (*isa == Isa::kScalar) {
         pack::CopyPlainFloats(layout, source, 0, inputs, to);

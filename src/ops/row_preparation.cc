@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/arithmetic.h"
+#include "kernels/float_columns.h"
 #include "ops/array_functions.h"
+#include "ops/half_rows.h"
 #include "pack/transpose.h"
 #include "ref/reference.h"
 
@@ -17,6 +20,10 @@ constexpr int64_t kTransposedRows = 64;
 
 // Values quantised at a time where they are widened afterwards.
 constexpr int64_t kQuantizedAside = 1024;
+
+// Halves converted at a time. So few that short rows leave room for themselves on the stack: see
+// LinearDirect.
+constexpr int64_t kConverted = 512;
 
 // Keeps the value, or gives the error.
 template <class Function>
@@ -50,7 +57,9 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
   p.scaling_ = options.scaling;
   p.inputs_ = layout.inputs;
   p.products_ = layout.products;
-  const bool is_float = options.input == DataType::kF32;
+  const bool is_float = kernels::IsFloat(options.input);
+  const bool is_half = is_float && options.input != DataType::kF32;
+  p.quantizes_ = is_float;
   p.widens_ = !scalar && layout.group_size == 2;
   p.flips_sign_ = !scalar && !p.widens_ && options.input == DataType::kS8;
   // The portable path reads u8 and s8 as they are, transposed or not, and finds its own row sums.
@@ -64,23 +73,28 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
   p.segment_bytes_ = p.segment_elements_ * (p.widens_ ? 2 : 1);
 
   const bool quantizes_aside = is_float && p.widens_;
-  p.by_way_of_scratch_ = p.transposed_ && (is_float || p.widens_ || p.flips_sign_);
+  p.by_way_of_scratch_ = is_half || (p.transposed_ && (is_float || p.widens_ || p.flips_sign_));
   p.rows_at_once_ = std::numeric_limits<int64_t>::max();
-  if (p.by_way_of_scratch_) {
+  if (p.transposed_ && p.by_way_of_scratch_) {
     p.rows_at_once_ = kTransposedRows;
-    p.scratch_bytes_ = kTransposedRows * p.columns() * DataTypeSize(p.source_);
-  } else if (quantizes_aside) {
-    p.rows_at_once_ = std::max<int64_t>(1, kQuantizedAside / std::max<int64_t>(1, p.columns()));
+  } else if (is_half || quantizes_aside) {
+    const int64_t values = is_half ? kConverted : kQuantizedAside;
+    p.rows_at_once_ = std::max<int64_t>(1, values / std::max<int64_t>(1, p.columns()));
+  }
+  if (p.by_way_of_scratch_) {
+    p.scratch_bytes_ = p.rows_at_once_ * p.columns() * (is_float ? 4 : 1);
   }
   if (quantizes_aside) {
     p.quantized_offset_ = p.scratch_bytes_;
-    p.scratch_bytes_ += p.rows_at_once_ * p.columns();
+    // The floats, if any, stay aligned where the scratch memory ends at a multiple of 4.
+    p.scratch_bytes_ += base::AlignUp<int64_t>(p.rows_at_once_ * p.columns(), 4);
   }
 
   if (!p.copies_) {
     p.description_ = "none, A is read as it is";
   } else if (is_float) {
-    p.description_ = p.widens_ ? "f32 quantised to u8, widened to 16 bits" : "f32 quantised to u8";
+    p.description_ = std::string(DataTypeName(options.input)) + " quantised to u8";
+    if (p.widens_) p.description_ += ", widened to 16 bits";
   } else if (p.widens_) {
     p.description_ = "widened to 16 bits";
   } else {
@@ -91,6 +105,7 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
   const DataType quantized = is_float ? DataType::kU8 : options.input;
   if (p.dynamic()) QFORGE_RETURN_IF_ERROR(Keep(GetUpdateRange(isa), &p.update_range_));
   if (is_float) QFORGE_RETURN_IF_ERROR(Keep(GetQuantize(isa, DataType::kU8), &p.quantize_));
+  if (is_half) QFORGE_RETURN_IF_ERROR(Keep(GetToF32(isa, options.input), &p.to_f32_));
   if (p.row_terms_) {
     QFORGE_RETURN_IF_ERROR(Resolve(isa, ArrayOperation::kRowSums, quantized, &p.row_sums_));
   }
@@ -105,13 +120,21 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
 
 void RowPreparation::UpdateRange(const InputMatrix& input, int64_t begin, int64_t end, float* min,
                                  float* max) const {
-  const float* values = static_cast<const float*>(input.data);
-  if (input.stride == input.cols) {
-    update_range_(values + begin * input.cols, (end - begin) * input.cols, min, max);
-    return;
-  }
-  for (int64_t row = begin; row < end; ++row) {
-    update_range_(values + row * input.stride, input.cols, min, max);
+  const bool gaps = input.stride != input.cols;  // else it is one long row
+  const int64_t rows = gaps ? end - begin : 1;
+  const int64_t count = gaps ? input.cols : (end - begin) * input.cols;
+  for (int64_t row = begin; row < begin + rows; ++row) {
+    if (to_f32_ == nullptr) {
+      update_range_(static_cast<const float*>(input.data) + row * input.stride, count, min, max);
+      continue;
+    }
+    const uint16_t* const values = static_cast<const uint16_t*>(input.data) + row * input.stride;
+    float converted[kConverted];
+    for (int64_t i = 0; i < count; i += kConverted) {
+      const int64_t part = std::min(kConverted, count - i);
+      to_f32_(values + i, part, part, converted);
+      update_range_(converted, part, min, max);
+    }
   }
 }
 
@@ -128,7 +151,9 @@ void RowPreparation::PrepareRows(const InputMatrix& input, const InputQuantizati
     batch.values = data + row * input.stride * DataTypeSize(source_);
     batch.scales = nullptr;
     batch.zero_points = nullptr;
-    if (transposed_) {
+    if (to_f32_ != nullptr) {
+      ConvertRows(input, row, &batch, target.scratch);
+    } else if (transposed_) {
       TransposeRows(input, row, &batch, by_way_of_scratch_ ? target.scratch : prepared);
     }
     if (scaling_ == InputScaling::kPerRow) {
@@ -145,7 +170,7 @@ void RowPreparation::PrepareRows(const InputMatrix& input, const InputQuantizati
       batch.scales = target.scales + in_block;
       batch.zero_points = target.zero_points + in_block;
     }
-    if (source_ == DataType::kF32) {
+    if (quantizes_) {
       std::byte* const quantized = widens_ ? target.scratch + quantized_offset_ : prepared;
       Quantize(batch, {quantization.scale, quantization.zero_point}, quantized);
       batch.values = quantized;
@@ -169,6 +194,14 @@ void RowPreparation::TransposeRows(const InputMatrix& input, int64_t first, Batc
     pack::Transpose(static_cast<const uint8_t*>(input.data) + first, input.stride, columns(),
                     batch->rows, reinterpret_cast<uint8_t*>(to), columns());
   }
+  batch->values = to;
+  batch->stride = columns();
+}
+
+void RowPreparation::ConvertRows(const InputMatrix& input, int64_t first, Batch* batch,
+                                 std::byte* to) const {
+  ConvertHalfRows(to_f32_, input, transposed_, columns(), first, first + batch->rows,
+                  reinterpret_cast<float*>(to));
   batch->values = to;
   batch->stride = columns();
 }

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "kernels/array_kernels.h"
 #include "pack/panel_layout.h"
@@ -17,6 +18,7 @@ namespace qforge {
 class RowPreparation {
  public:
   RowPreparation() = default;
+  // Throws std::bad_alloc.
   static Result<RowPreparation> Create(const pack::PanelLayout& layout, bool weight_zero_points,
                                        const LinearOptions& options);
 
@@ -65,7 +67,7 @@ class RowPreparation {
   }
 
   // "none: A is read as it is", or what is done.
-  const char* description() const { return description_; }
+  const std::string& description() const { return description_; }
 
  private:
   // Rows that are prepared together. Where there are no gaps between them they are one long row to
@@ -81,6 +83,7 @@ class RowPreparation {
 
   int64_t columns() const { return inputs_ * products_; }
   void TransposeRows(const InputMatrix& input, int64_t first, Batch* batch, std::byte* to) const;
+  void ConvertRows(const InputMatrix& input, int64_t first, Batch* batch, std::byte* to) const;
   void FindParameters(const Batch& batch, float* scales, int32_t* zero_points) const;
   void Quantize(const Batch& batch, const QuantizationParameters& parameters, std::byte* to) const;
   void FindRowTerms(const Batch& batch, int32_t zero_point, int32_t* terms, int64_t stride) const;
@@ -88,9 +91,10 @@ class RowPreparation {
   void FlipSign(const Batch& batch, std::byte* to) const;
 
   DataType source_ = DataType::kU8;
+  bool quantizes_ = false;  // A is of floats
   InputScaling scaling_ = InputScaling::kPerTensor;
   bool transposed_ = false;
-  bool by_way_of_scratch_ = false;  // transposed into scratch memory, for a further step
+  bool by_way_of_scratch_ = false;  // transposed or converted into scratch memory
   bool copies_ = false;
   bool flips_sign_ = false;
   bool widens_ = false;
@@ -101,10 +105,11 @@ class RowPreparation {
   int64_t segment_elements_ = 0;
   int64_t segment_bytes_ = 0;
   int64_t rows_at_once_ = 0;
-  int64_t quantized_offset_ = 0;  // in the scratch memory, of f32 that is widened afterwards
+  int64_t quantized_offset_ = 0;  // in the scratch memory, of u8 that is widened afterwards
   int64_t scratch_bytes_ = 0;
-  const char* description_ = "";
+  std::string description_;
 
+  kernels::ToF32Function* to_f32_ = nullptr;  // A is of 16-bit floats
   kernels::UpdateRangeFunction* update_range_ = nullptr;
   kernels::QuantizeFunction* quantize_ = nullptr;
   kernels::RowSumsFunction* row_sums_ = nullptr;

@@ -6,18 +6,21 @@
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
+#include "kernels/float_columns.h"
 #include "ops/linear_core.h"
 #include "ops/linear_run.h"
 #include "ops/parallel.h"
 #include "ops/validate.h"
 #include "qforge/accuracy.h"
 #include "qforge/quantization.h"
+#include "ref/conversion.h"
 #include "ref/float_layer.h"
+#include "ref/float_linear.h"
 
 namespace qforge {
 namespace {
 
-// `data`, of the linear's quantised type or f32, as a matrix without gaps.
+// `data`, of the type that the linear takes or gives, as a matrix without gaps.
 template <class Matrix, class Data>
 Matrix MatrixOf(DataType type, Data* data, int64_t rows, int64_t cols) {
   Matrix matrix;
@@ -95,14 +98,23 @@ Status CheckInput(const LinearCore& core, const MatrixView<const float>& input,
   return CheckQuantization(core, quantization, input.rows, /*quantizes=*/true);
 }
 
-// The input as the linear takes it.
+// The input as a linear of 16-bit floats takes it.
+template <class T>
+void RoundInput(const MatrixView<const float>& input, T* rounded) {
+  const base::FloatEnvironment environment;
+  for (int64_t i = 0; i < input.rows; ++i) {
+    ref::FromF32(input.data + i * input.stride, input.cols, /*clipped=*/false,
+                 rounded + i * input.cols);
+  }
+}
+
+// The input as a linear of bytes takes it.
 Status QuantizeInput(const LinearCore& core, const MatrixView<const float>& input,
-                     const InputQuantization& quantization, std::vector<uint8_t>* quantized) {
-  quantized->resize(static_cast<size_t>(input.rows * input.cols));
+                     const InputQuantization& quantization, uint8_t* quantized) {
   const bool per_row = core.options.scaling == InputScaling::kPerRow;
   for (int64_t i = 0; i < input.rows; ++i) {
     const ArrayView<const float> from(input.data + i * input.stride, input.cols);
-    uint8_t* const to = quantized->data() + i * input.cols;
+    uint8_t* const to = quantized + i * input.cols;
     QuantizationParameters parameters{quantization.scale, quantization.zero_point};
     if (per_row) parameters = {quantization.row_scales[i], quantization.row_zero_points[i]};
     if (core.options.input == DataType::kU8) {
@@ -117,9 +129,30 @@ Status QuantizeInput(const LinearCore& core, const MatrixView<const float>& inpu
   return Status();
 }
 
+// The input in `converted`, of the type that the linear takes, which is not f32.
+Status ConvertInput(const LinearCore& core, const MatrixView<const float>& input,
+                    const InputQuantization& quantization, std::vector<std::byte>* converted) {
+  const DataType type = core.options.input;
+  converted->resize(static_cast<size_t>(input.rows * input.cols * DataTypeSize(type)));
+  switch (type) {
+    case DataType::kF16:
+      RoundInput(input, reinterpret_cast<Half*>(converted->data()));
+      return Status();
+    case DataType::kBF16:
+      RoundInput(input, reinterpret_cast<BFloat16*>(converted->data()));
+      return Status();
+    default:
+      return QuantizeInput(core, input, quantization,
+                           reinterpret_cast<uint8_t*>(converted->data()));
+  }
+}
+
 double RealOutput(const Output& output, const std::byte* data, int64_t index) {
-  if (output.type == DataType::kF32) {
-    return static_cast<double>(reinterpret_cast<const float*>(data)[index]);
+  if (kernels::IsFloat(output.type)) {
+    InputMatrix values;
+    values.data = data;
+    values.type = output.type;
+    return static_cast<double>(ref::FloatElement(values, 0, index));
   }
   const int32_t q = output.type == DataType::kU8
                         ? static_cast<int32_t>(reinterpret_cast<const uint8_t*>(data)[index])
@@ -132,11 +165,11 @@ Status Run(const Context& context, const FloatLayer& layer, const Linear& linear
            ErrorStatistics* statistics) {
   const LinearCore& core = *linear.core();
   const int64_t columns = core.layout.products * core.layout.outputs;
-  std::vector<uint8_t> quantized;
+  std::vector<std::byte> converted;
   InputMatrix linear_input(input);
   if (core.options.input != DataType::kF32) {
-    QFORGE_RETURN_IF_ERROR(QuantizeInput(core, input, quantization, &quantized));
-    linear_input = MatrixOf<InputMatrix, const void>(core.options.input, quantized.data(),
+    QFORGE_RETURN_IF_ERROR(ConvertInput(core, input, quantization, &converted));
+    linear_input = MatrixOf<InputMatrix, const void>(core.options.input, converted.data(),
                                                      input.rows, input.cols);
   }
   const Output& output = core.epilogue.output;

@@ -245,6 +245,13 @@ Status CheckBias(const Bias& bias, int64_t columns) noexcept {
   return Status();
 }
 
+Status CheckNoZeroPoint(const Residual& residual) noexcept {
+  if (residual.zero_point == 0) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, "epilogue.residual.zero_point",
+                       "%d; %s has none, which is 0", residual.zero_point,
+                       DataTypeName(residual.type));
+}
+
 Status CheckActivation(const Epilogue& epilogue) noexcept {
   switch (epilogue.activation) {
     case Activation::kNone:

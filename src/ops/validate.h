@@ -115,6 +115,9 @@ Status CheckOutputs(const Epilogue& epilogue, const InputMatrix& input, const Ou
 // epilogue.bias: none, or a value per column, finite ones of f32.
 Status CheckBias(const Bias& bias, int64_t columns) noexcept;
 
+// Of a residual of floats: its zero-point is 0.
+Status CheckNoZeroPoint(const Residual& residual) noexcept;
+
 // epilogue.activation and its bounds.
 Status CheckActivation(const Epilogue& epilogue) noexcept;
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/array_kernels.h"
 #include "pack/panel_layout.h"
 #include "qforge/packed_weights.h"
 #include "qforge/views.h"
@@ -15,6 +16,10 @@ struct FloatWeightsSource {
   InputMatrix matrix;
   WeightsLayout order = WeightsLayout::kInputsByOutputs;
   bool clip_to_finite = false;
+  // Needed where the panels are of another type, or values are clipped: from the source's 16 bits,
+  // and to the panels', clipped if values are.
+  kernels::ToF32Function* to_f32 = nullptr;
+  kernels::FromF32Function* from_f32 = nullptr;
 };
 
 // Fills panels [panel_begin, panel_end) of one product; `packed` is the product's first byte. What

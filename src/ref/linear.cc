@@ -1,6 +1,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "qforge/half.h"
+#include "ref/float_linear.h"
 #include "ref/reference.h"
 #include "ref/rounding.h"
 
@@ -28,11 +30,19 @@ int32_t InputZeroPoint(const LinearProblem& problem, int64_t row) noexcept {
                                               : quantization.row_zero_points[row];
 }
 
-// Reads an element of a u8 or s8 matrix.
-int32_t Element(const InputMatrix& matrix, int64_t row, int64_t column) noexcept {
+// residual - residual_zero_point.
+float ResidualValue(const LinearProblem& problem, int64_t row, int64_t column) noexcept {
+  const InputMatrix& matrix = problem.residual;
+  const int32_t zero_point = problem.epilogue.residual.zero_point;
   const int64_t offset = row * matrix.stride + column;
-  return matrix.type == DataType::kU8 ? static_cast<const uint8_t*>(matrix.data)[offset]
-                                      : static_cast<const int8_t*>(matrix.data)[offset];
+  switch (problem.epilogue.residual.type) {
+    case DataType::kU8:
+      return static_cast<float>(static_cast<const uint8_t*>(matrix.data)[offset] - zero_point);
+    case DataType::kS8:
+      return static_cast<float>(static_cast<const int8_t*>(matrix.data)[offset] - zero_point);
+    default:
+      return FloatElement(matrix, row, column);
+  }
 }
 
 // The elements of A and B that an output is made of, with a T being an element of A.
@@ -156,8 +166,7 @@ float Scaled(const LinearProblem& problem, int64_t row, int64_t channel,
 
   const Residual& residual = epilogue.residual;
   if (residual.type != DataType::kNone) {
-    const int32_t value = Element(problem.residual, row, channel) - residual.zero_point;
-    r = std::fma(static_cast<float>(value), residual.scale / y_scale, r);
+    r = std::fma(ResidualValue(problem, row, channel), residual.scale / y_scale, r);
   }
 
   switch (epilogue.activation) {
@@ -198,9 +207,13 @@ void Store(const LinearProblem& problem, int64_t row, int64_t channel,
       y = static_cast<int32_t>(held + accumulator);  // modulo 2^32
       break;
     }
-    case DataType::kNone:
     case DataType::kF16:
+      static_cast<Half*>(data)[offset] = ToHalf(Scaled(problem, row, channel, accumulator));
+      break;
     case DataType::kBF16:
+      static_cast<BFloat16*>(data)[offset] = ToBFloat16(Scaled(problem, row, channel, accumulator));
+      break;
+    case DataType::kNone:
       break;
   }
 }

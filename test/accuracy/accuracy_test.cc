@@ -195,10 +195,12 @@ TEST_F(ShadowRunTest, EveryInputAndOutput) {
       {{DataType::kU8, InputScaling::kPerRow}, {row_scales, row_zero_points}},
       {{DataType::kF32, InputScaling::kDynamicPerTensor}, {}},
       {{DataType::kF32, InputScaling::kDynamicPerRow}, {}},
+      {{DataType::kF16}, {uniform_.scale, uniform_.zero_point}},
+      {{DataType::kBF16, InputScaling::kDynamicPerRow}, {}},
   };
   for (const Case& c : cases) {
-    for (const Output& output :
-         {Output(OutputF32{}), Output(OutputU8{0.5f, 100}), Output(OutputS8{0.5f, -20})}) {
+    for (const Output& output : {Output(OutputF32{}), Output(OutputU8{0.5f, 100}),
+                                 Output(OutputS8{0.5f, -20}), Output(OutputBF16{})}) {
       for (const Activation activation :
            {Activation::kNone, Activation::kRelu, Activation::kClamp}) {
         for (const int64_t groups : {1, 2}) {

@@ -210,11 +210,16 @@ const BadLayer kBadLayers[] = {
        c.epilogue.residual = {DataType::kS32, 1, 0};
      },
      kInvalid, "epilogue.residual.type"},
-    {"residual_of_type_f32",
+    {"residual_zero_point_of_f32",
      [](LayerCall& c) {
-       c.epilogue.residual = {DataType::kF32, 1, 0};
+       c.epilogue.residual = {DataType::kF32, 1, 1};
      },
-     kInvalid, "epilogue.residual.type"},
+     kInvalid, "epilogue.residual.zero_point"},
+    {"residual_scale_of_bf16_infinite",
+     [](LayerCall& c) {
+       c.epilogue.residual = {DataType::kBF16, kInfinity, 0};
+     },
+     kRange, "epilogue.residual.scale"},
     {"residual_of_unknown_type",
      [](LayerCall& c) {
        c.epilogue.residual = {static_cast<DataType>(99), 1, 0};
@@ -279,6 +284,18 @@ const BadLayer kBadLayers[] = {
        c.epilogue.output.scale = 0.5f;
      },
      kInvalid, "epilogue.output.scale"},
+    {"output_scale_of_f16",
+     [](LayerCall& c) {
+       c.epilogue.output = OutputF16{};
+       c.epilogue.output.scale = 0.5f;
+     },
+     kInvalid, "epilogue.output.scale"},
+    {"output_zero_point_of_bf16",
+     [](LayerCall& c) {
+       c.epilogue.output = OutputBF16{};
+       c.epilogue.output.zero_point = 1;
+     },
+     kInvalid, "epilogue.output.zero_point"},
     {"output_zero_point_of_s32",
      [](LayerCall& c) {
        c.epilogue.output = OutputS32{};
@@ -328,6 +345,12 @@ const BadLayer kBadLayers[] = {
        c.epilogue.output.accumulate = true;
      },
      kNotPossible, "epilogue.output.accumulate"},
+    {"accumulate_into_bf16",
+     [](LayerCall& c) {
+       c.epilogue.output = OutputBF16{};
+       c.epilogue.output.accumulate = true;
+     },
+     kNotPossible, "epilogue.output.accumulate"},
 
     {"s32_with_float_bias",
      [](LayerCall& c) {
@@ -341,6 +364,12 @@ const BadLayer kBadLayers[] = {
        c.epilogue.residual.type = DataType::kU8;
      },
      kNotPossible, "epilogue.residual"},
+    {"s32_with_float_residual",
+     [](LayerCall& c) {
+       c.epilogue.output = OutputS32{};
+       c.epilogue.residual.type = DataType::kF16;
+     },
+     kNotPossible, "epilogue.residual"},
     {"s32_with_clamp",
      [](LayerCall& c) {
        c.epilogue.output = OutputS32{true};
@@ -348,8 +377,6 @@ const BadLayer kBadLayers[] = {
      },
      kNotPossible, "epilogue.activation"},
 
-    {"input_of_type_f16", [](LayerCall& c) { c.options.input = DataType::kF16; }, kInvalid,
-     "options.input"},
     {"input_of_type_s32", [](LayerCall& c) { c.options.input = DataType::kS32; }, kInvalid,
      "options.input"},
     {"scaling_unknown", [](LayerCall& c) { c.options.scaling = static_cast<InputScaling>(9); },
@@ -426,7 +453,8 @@ TEST(BadLayers, PromiseForOtherActivations) {
         const PackedWeights weights =
             PackedWeights::Create(MatrixView<const int8_t>(data, kInputs, kOutputs), options)
                 .value();
-        for (const DataType input : {DataType::kU8, DataType::kS8, DataType::kF32}) {
+        for (const DataType input :
+             {DataType::kU8, DataType::kS8, DataType::kF32, DataType::kF16}) {
           LinearOptions linear_options;
           linear_options.input = input;
           const Status status =

@@ -26,7 +26,7 @@ struct Call {
 };
 
 // A layer of the shape below to call wrongly.
-enum class Layer { kBytes, kPerRow, kFloat, kDynamic, kTransposed };
+enum class Layer { kBytes, kPerRow, kFloat, kHalf, kDynamic, kTransposed };
 
 constexpr int64_t kRows = 5, kOutputs = 19, kInputs = 11;
 
@@ -47,6 +47,10 @@ LinearCase CaseOf(Layer layer) {
     case Layer::kFloat:
       c.input = DataType::kF32;
       c.output = DataType::kF32;
+      break;
+    case Layer::kHalf:
+      c.input = DataType::kF16;
+      c.residual = c.output = DataType::kBF16;
       break;
     case Layer::kDynamic:
       c.input = DataType::kF32;
@@ -90,6 +94,10 @@ const BadCall kBadCalls[] = {
      "input"},
     {"input_misaligned", Layer::kFloat, [](Call& c) { c.input.data = Moved(c.input.data, 2); },
      kInvalid, "input"},
+    {"input_of_other_halves", Layer::kHalf, [](Call& c) { c.input.type = DataType::kBF16; },
+     kInvalid, "input"},
+    {"input_halves_misaligned", Layer::kHalf,
+     [](Call& c) { c.input.data = Moved(c.input.data, 1); }, kInvalid, "input"},
     {"input_too_narrow", Layer::kBytes, [](Call& c) { --c.input.cols; }, kInvalid, "input"},
     {"input_too_wide", Layer::kBytes, [](Call& c) { ++c.input.cols; }, kInvalid, "input"},
     {"input_not_transposed", Layer::kTransposed,
@@ -116,6 +124,10 @@ const BadCall kBadCalls[] = {
      kInvalid, "output"},
     {"output_misaligned_s32", Layer::kDynamic,
      [](Call& c) { c.output.data = Moved(c.output.data, 2); }, kInvalid, "output"},
+    {"output_of_other_halves", Layer::kHalf, [](Call& c) { c.output.type = DataType::kF16; },
+     kInvalid, "output"},
+    {"output_halves_misaligned", Layer::kHalf,
+     [](Call& c) { c.output.data = Moved(c.output.data, 1); }, kInvalid, "output"},
     {"output_too_narrow", Layer::kBytes, [](Call& c) { --c.output.cols; }, kInvalid, "output"},
     {"output_rows_missing", Layer::kBytes, [](Call& c) { --c.output.rows; }, kInvalid, "output"},
     {"output_rows_too_many", Layer::kBytes, [](Call& c) { ++c.output.rows; }, kInvalid, "output"},
@@ -155,6 +167,14 @@ const BadCall kBadCalls[] = {
            InputMatrix(static_cast<uint8_t*>(c.output.data), kRows, kOutputs, c.output.stride);
      },
      kInvalid, "arguments.residual"},
+    {"residual_of_other_halves", Layer::kHalf,
+     [](Call& c) { c.arguments.residual.type = DataType::kF16; }, kInvalid, "arguments.residual"},
+    {"residual_halves_overlap_output_shifted", Layer::kHalf,
+     [](Call& c) {
+       c.arguments.residual.data = Moved(c.output.data, 2);
+       c.arguments.residual.stride = c.output.stride;
+     },
+     kInvalid, "output"},
     {"residual_overlaps_output_shifted", Layer::kBytes,
      [](Call& c) {
        c.arguments.residual.data = Moved(c.output.data, 1);
@@ -175,6 +195,10 @@ const BadCall kBadCalls[] = {
      kRange, "quantization.scale"},
     {"scale_without_inverse_for_float_input", Layer::kFloat,
      [](Call& c) { c.quantization.scale = 1.0e-38f; }, kRange, "quantization.scale"},
+    {"scale_without_inverse_for_half_input", Layer::kHalf,
+     [](Call& c) { c.quantization.scale = 1.0e-38f; }, kRange, "quantization.scale"},
+    {"zero_point_too_large_for_half_input", Layer::kHalf,
+     [](Call& c) { c.quantization.zero_point = 256; }, kRange, "quantization.zero_point"},
     {"zero_point_too_small", Layer::kBytes, [](Call& c) { c.quantization.zero_point = -1; }, kRange,
      "quantization.zero_point"},
     {"zero_point_too_large", Layer::kBytes, [](Call& c) { c.quantization.zero_point = 256; },

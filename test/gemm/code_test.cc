@@ -39,7 +39,10 @@ int Inspect(const Descriptor& kernel, Emit&& emit) {
 
 int InspectGemm(const GemmKernel& kernel) { return Inspect(kernel, kernels::EmitGemmKernel); }
 
-constexpr DataType kOutputs[] = {DataType::kU8, DataType::kS8, DataType::kS32, DataType::kF32};
+constexpr DataType kOutputs[] = {DataType::kU8,  DataType::kS8,  DataType::kS32,
+                                 DataType::kF32, DataType::kF16, DataType::kBF16};
+constexpr DataType kResiduals[] = {DataType::kNone, DataType::kU8,  DataType::kS8,
+                                   DataType::kF32,  DataType::kF16, DataType::kBF16};
 
 class EmittedCode : public ::testing::TestWithParam<Isa> {
  protected:
@@ -88,7 +91,7 @@ TEST_P(EmittedCode, EveryTileAndTail) {
 TEST_P(EmittedCode, EveryColumnTail) {
   for (int tail = 0; tail < kernels::VectorColumns(GetParam()); ++tail) {
     for (const DataType output : kOutputs) {
-      for (const DataType residual : {DataType::kNone, DataType::kU8, DataType::kS8}) {
+      for (const DataType residual : kResiduals) {
         if (output == DataType::kS32 && residual != DataType::kNone) continue;
         const kernels::Summation summation = kernels::AnySummation(GetParam());
         for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam(), summation); ++vectors) {
@@ -110,25 +113,25 @@ TEST_P(EmittedCode, EveryColumnTail) {
 TEST_P(EmittedCode, EveryEpilogueOnTheLargestTiles) {
   const kernels::Summation summation = kernels::AnySummation(GetParam());
   for (int vectors = 1; vectors <= kernels::MaxVectors(GetParam(), summation); ++vectors) {
-    for (int choice = 0; choice < 3 * 512; ++choice) {
-      constexpr DataType kResiduals[] = {DataType::kNone, DataType::kU8, DataType::kS8};
+    // A third of all choices with each number of vectors.
+    for (int choice = vectors % 3; choice < 6 * 6 * 128; choice += 3) {
       GemmKernel kernel;
       kernel.isa = GetParam();
       kernel.summation = summation;
       kernel.vectors = vectors;
       kernel.rows = kernels::MaxRows(GetParam(), summation, vectors);
-      kernel.output = kOutputs[choice & 3];
-      kernel.per_row = (choice & 4) != 0;
-      kernel.weight_zero_points = (choice & 8) != 0;
-      kernel.lower_clamp = (choice & 16) != 0;
+      kernel.output = kOutputs[choice / 128 % 6];
+      kernel.per_row = (choice & 1) != 0;
+      kernel.weight_zero_points = (choice & 2) != 0;
+      kernel.lower_clamp = (choice & 4) != 0;
       const bool scaled = kernel.output != DataType::kS32;
-      kernel.float_bias = scaled && (choice & 32) != 0;
-      kernel.accumulate = !scaled && (choice & 32) != 0;
-      const bool bytes = scaled && kernel.output != DataType::kF32;
-      kernel.bounded = bytes && (choice & 64) != 0;
-      kernel.upper_clamp = (kernel.bounded || !bytes) && scaled && (choice & 128) != 0;
-      kernel.tail_lanes = (choice & 256) != 0 ? 3 : 0;
-      kernel.residual = scaled ? kResiduals[choice / 512] : DataType::kNone;
+      kernel.float_bias = scaled && (choice & 8) != 0;
+      kernel.accumulate = !scaled && (choice & 8) != 0;
+      const bool bytes = DataTypeSize(kernel.output) == 1;
+      kernel.bounded = bytes && (choice & 16) != 0;
+      kernel.upper_clamp = (kernel.bounded || !bytes) && scaled && (choice & 32) != 0;
+      kernel.tail_lanes = (choice & 64) != 0 ? 3 : 0;
+      kernel.residual = scaled ? kResiduals[choice / 128 / 6] : DataType::kNone;
       ASSERT_GT(InspectGemm(kernel), 0);
     }
   }

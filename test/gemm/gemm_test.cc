@@ -93,9 +93,9 @@ TEST_F(GemmTest, Options) {
     c.rows = random.Integer(1, 9);
     c.outputs = random.Integer(1, 40);
     c.inputs = random.Integer(1, 20);
-    c.input = pick(DataType::kU8, DataType::kS8, DataType::kF32);
+    c.input = pick(DataType::kU8, DataType::kS8, DataType::kF32, DataType::kBF16);
     c.scaling = pick(InputScaling::kPerTensor, InputScaling::kPerRow);
-    if (c.input == DataType::kF32) {
+    if (c.input == DataType::kF32 || c.input == DataType::kBF16) {
       c.scaling = pick(InputScaling::kPerTensor, InputScaling::kPerRow,
                        InputScaling::kDynamicPerTensor, InputScaling::kDynamicPerRow);
     }
@@ -107,7 +107,7 @@ TEST_F(GemmTest, Options) {
     if (random.Next() % 2 == 0) {
       c.zero_points = pick(Granularity::kPerTensor, Granularity::kPerChannel);
     }
-    c.output = pick(DataType::kU8, DataType::kS8, DataType::kS32, DataType::kF32);
+    c.output = pick(DataType::kU8, DataType::kS8, DataType::kS32, DataType::kF32, DataType::kF16);
     if (c.output == DataType::kS32) {
       c.bias = pick(DataType::kNone, DataType::kS32);
       c.activation = pick(Activation::kNone, Activation::kRelu);
@@ -115,7 +115,7 @@ TEST_F(GemmTest, Options) {
     } else {
       c.bias = pick(DataType::kNone, DataType::kS32, DataType::kF32);
       c.activation = pick(Activation::kNone, Activation::kRelu, Activation::kClamp);
-      c.residual = pick(DataType::kNone, DataType::kU8, DataType::kS8);
+      c.residual = pick(DataType::kNone, DataType::kU8, DataType::kS8, DataType::kF16);
     }
     c.gap = random.Integer(0, 2);
     c.seed = random.Next();

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "cpu/isa_table.h"
+#include "kernels/float_columns.h"
+#include "ref/float_linear.h"
 #include "ref/reference.h"
 
 namespace qforge::test {
@@ -52,7 +54,7 @@ GuardedBuffer<T> MakeArray(int64_t size, Guard guard, Function&& function) {
   return array;
 }
 
-// The u8 matrix that dynamic or given quantisation makes of an f32 input, and its parameters.
+// The u8 matrix that dynamic or given quantisation makes of a float input, and its parameters.
 struct QuantizedInput {
   TestMatrix matrix;
   std::vector<float> scales;
@@ -65,7 +67,8 @@ QuantizedInput QuantizeInput(const LinearData& data) {
   std::vector<float> values(static_cast<size_t>(c.rows * depth));
   for (int64_t i = 0; i < c.rows; ++i) {
     for (int64_t k = 0; k < depth; ++k) {
-      values[i * depth + k] = data.activation<float>(i, k);
+      values[i * depth + k] = ref::FloatElement(data.input.input(), c.transposed_input ? k : i,
+                                                c.transposed_input ? i : k);
     }
   }
   const auto dynamic = [](const float* from, int64_t count) {
@@ -161,9 +164,11 @@ LinearData::LinearData(const LinearCase& the_case) : c(the_case) {
     const Limits limits = LimitsOf(c.residual);
     residual_options.type = c.residual;
     residual_options.scale = step * random.Real(0.3f, 1.5f);
-    residual_options.zero_point = random.Integer(limits.lo, limits.hi);
+    if (!kernels::IsFloat(c.residual)) {
+      residual_options.zero_point = random.Integer(limits.lo, limits.hi);
+    }
     residual = TestMatrix(c.residual, c.rows, channels, c.gap, c.guard);
-    residual.SetRandom(random);
+    residual.SetRandom(random, -100.0f, 100.0f);
   }
   clamp_min = -30 * step;
   clamp_max = 40 * step;
@@ -220,8 +225,12 @@ void LinearData::SetExtremeInput(Random& random) {
         activation<uint8_t>(row, k) = static_cast<uint8_t>(value);
       } else if (c.input == DataType::kS8) {
         activation<int8_t>(row, k) = static_cast<int8_t>(value - 128);
-      } else {
+      } else if (c.input == DataType::kF32) {
         activation<float>(row, k) = static_cast<float>(value - zero_point) * scale;
+      } else if (c.input == DataType::kF16) {
+        activation<Half>(row, k) = ToHalf(static_cast<float>(value - zero_point) * scale);
+      } else {
+        activation<BFloat16>(row, k) = ToBFloat16(static_cast<float>(value - zero_point) * scale);
       }
     }
   }
@@ -358,7 +367,7 @@ TestMatrix ReferenceResult(const LinearData& data, Accumulation accumulation) {
   problem.residual = data.run_arguments(result).residual;
 
   QuantizedInput quantized;
-  if (c.input == DataType::kF32) {
+  if (kernels::IsFloat(c.input)) {
     quantized = QuantizeInput(data);
     problem.input = quantized.matrix.input();
     problem.quantization = {ArrayView<const float>(quantized.scales),

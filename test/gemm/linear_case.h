@@ -122,7 +122,7 @@ struct LinearData {
   void SetExtremeInput(Random& random);
 };
 
-// What the reference computes, with `accumulation` whatever the case says. f32 activations are
+// What the reference computes, with `accumulation` whatever the case says. Float activations are
 // quantised by the reference functions first.
 TestMatrix ReferenceResult(const LinearData& data,
                            Accumulation accumulation = Accumulation::kExact);

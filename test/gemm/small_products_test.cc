@@ -54,6 +54,13 @@ constexpr Kind kKinds[] = {
     {"floats_dynamic", DataType::kF32, InputScaling::kDynamicPerTensor},
     {"floats_dynamic_per_row", DataType::kF32, InputScaling::kDynamicPerRow},
     {"floats_row_sums", DataType::kF32, InputScaling::kDynamicPerRow, false, true},
+    {"halves", DataType::kF16, InputScaling::kPerTensor, false, false, DataType::kNone, false,
+     DataType::kBF16},
+    {"halves_per_row", DataType::kBF16, InputScaling::kPerRow, false, false, DataType::kBF16, true,
+     DataType::kBF16},
+    {"halves_dynamic_per_row", DataType::kF16, InputScaling::kDynamicPerRow, false, true,
+     DataType::kF16, false, DataType::kF16},
+    {"float_residual", DataType::kU8, InputScaling::kPerTensor, false, false, DataType::kF32},
 };
 
 LinearCase CaseOf(const Kind& kind, int64_t rows, int64_t outputs, int64_t inputs) {
