@@ -158,7 +158,10 @@ void Run::MultiplyTask(const Rows& rows, Range range, Range panels) noexcept {
   shape.rows = range.end - range.begin;
   shape.row_bytes = rows.stride;
   shape.panels = panels.end - panels.begin;
-  const int64_t row_block = plan::ChooseRowBlock(shape, core_.TileRows(), cpu::Host().l2.bytes);
+  // Of nearly the same height: each block streams all weights, a short one as well.
+  const int64_t most_rows = std::max<int64_t>(
+      core_.TileRows(), plan::ChooseRowBlock(shape, /*tile_rows=*/1, cpu::Host().l2.bytes));
+  const int64_t row_block = base::CeilDiv(shape.rows, base::CeilDiv(shape.rows, most_rows));
   for (int64_t row = range.begin; row < range.end; row += row_block) {
     const Range part{row, std::min(range.end, row + row_block)};
     for (int64_t panel = panels.begin; panel < panels.end;) {

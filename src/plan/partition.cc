@@ -72,6 +72,12 @@ bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes) {
   return weight_bytes > l2_bytes + l2_bytes / 2;
 }
 
+bool ShouldPrefetchFloats(int64_t weight_bytes, int64_t l2_bytes) {
+  // A and C of f32 take much of that cache, and requests cost next to nothing between so many
+  // multiplications.
+  return weight_bytes > l2_bytes / 2;
+}
+
 bool ShouldPrefetchNear(int64_t weight_bytes, int64_t l1_bytes, int vector_bytes, int rows,
                         int depth) {
   // Few rows of wide vectors consume weights faster than the hardware prefetches them: they gain 3
