@@ -30,6 +30,10 @@ constexpr int PrefetchBytes(int streams) {
   return streams == 1 ? 12 * 1024 : streams == 2 ? 6 * 1024 : 2 * 1024;
 }
 
+// Of rows of A, that are so short, so many lines are prefetched so many tiles ahead.
+constexpr int kRowPrefetchTiles = 4;
+constexpr int kRowPrefetchLines = 2;
+
 class Generator {
  public:
   Generator(Emitter& emitter, const FloatGemmKernel& kernel)
@@ -170,6 +174,9 @@ void Generator::PointAtTile() {
     input_.PointAt(first, Argument(offsetof(FloatGemmArguments, part_input_bytes)));
   } else {
     input_.PointAt(first, scratch_);
+    if (kernel_.prefetch_rows) {
+      input_.PrefetchRows(kernel_.rows, kRowPrefetchTiles, kRowPrefetchLines, scratch_);
+    }
   }
 }
 

@@ -64,6 +64,7 @@ std::string FloatGemmKernel::Name() const {
   if (tail_lanes != 0) name += "_tail" + std::to_string(tail_lanes);
   if (odd) name += "_odd";
   if (prefetch) name += "_prefetch";
+  if (prefetch_rows) name += "_rowsahead";
   name += std::string("_") + DataTypeName(output);
   if (scaled) name += "_alpha";
   if (accumulate) name += "_beta";
