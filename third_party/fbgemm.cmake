@@ -12,3 +12,17 @@ if(NOT TARGET fbgemm)
     target_include_directories(fbgemm INTERFACE "${QFORGE_FBGEMM_INCLUDE_DIR}")
   endif()
 endif()
+
+# Its header of fp16 products includes those of asmjit, of the version that it was built with, which
+# it does not install: where they are is looked for beside its own, or has to be said.
+if(TARGET fbgemm AND NOT TARGET qforge_fbgemm_fp16)
+  find_path(QFORGE_FBGEMM_ASMJIT_INCLUDE_DIR asmjit/core.h
+            HINTS "${QFORGE_FBGEMM_INCLUDE_DIR}/../include-asmjit" NO_DEFAULT_PATH)
+  mark_as_advanced(QFORGE_FBGEMM_ASMJIT_INCLUDE_DIR)
+  if(QFORGE_FBGEMM_ASMJIT_INCLUDE_DIR)
+    add_library(qforge_fbgemm_fp16 INTERFACE)
+    target_link_libraries(qforge_fbgemm_fp16 INTERFACE fbgemm)
+    target_include_directories(qforge_fbgemm_fp16 SYSTEM INTERFACE
+      "${QFORGE_FBGEMM_ASMJIT_INCLUDE_DIR}")
+  endif()
+endif()

@@ -51,16 +51,16 @@ Measurement Measure(std::shared_ptr<Comparison> comparison, size_t timed_party,
 
 Measurement MakeProduct(const Shape& shape, const Operands& operands, Isa isa, int threads) {
   const auto comparison = std::make_shared<Comparison>(shape, operands, isa, threads);
-  const size_t linear = comparison->AddLinear(DataType::kU8);
+  const size_t linear = comparison->AddLinear();
   comparison->AddLimits();
   if (operands.OutlierShare() > 0.0) {
-    const size_t dense = comparison->AddWithoutOutliers(DataType::kU8);
+    const size_t dense = comparison->AddWithoutOutliers();
     return Measure(comparison, linear, [=](UserCounters& counters) {
       AddSpread("of_dense", comparison->rounds().Ratio(dense, linear), counters);
     });
   }
   if (threads == 1) return Measure(comparison, linear, nullptr);
-  const size_t one_thread = comparison->AddLinear(DataType::kU8, 1);
+  const size_t one_thread = comparison->AddLinear(1);
   return Measure(comparison, linear, [=](UserCounters& counters) {
     AddSpread("speedup", comparison->rounds().Ratio(one_thread, linear), counters);
   });
@@ -68,8 +68,8 @@ Measurement MakeProduct(const Shape& shape, const Operands& operands, Isa isa, i
 
 Measurement MakeS32Output(const Shape& shape, const Operands& operands, Isa isa, int threads) {
   const auto comparison = std::make_shared<Comparison>(shape, operands, isa, threads);
-  const size_t s32 = comparison->AddLinear(DataType::kS32);
-  const size_t u8 = comparison->AddLinear(DataType::kU8);
+  const size_t s32 = comparison->AddLinear(threads, DataType::kS32);
+  const size_t u8 = comparison->AddLinear();
   comparison->AddLimits();
   return Measure(comparison, s32, [=](UserCounters& counters) {
     AddSpread("u8_over_s32", comparison->rounds().Ratio(u8, s32), counters);
@@ -80,7 +80,7 @@ Measurement MakePeer(Peer& peer, const Shape& shape, const Operands& operands, I
   const auto comparison = std::make_shared<Comparison>(shape, operands, isa, 1);
   bool exact = false;
   const size_t other = comparison->AddPeer(peer, &exact);
-  const size_t linear = comparison->AddLinear(DataType::kU8);
+  const size_t linear = comparison->AddLinear();
   comparison->AddLimits();
   return Measure(comparison, other, [=](UserCounters& counters) {
     AddSpread("qforge_speedup", comparison->rounds().Ratio(other, linear), counters);
@@ -102,7 +102,7 @@ Measurement MakeLimit(const Limit& limit, const std::string& counter) {
 
 Measurement MakeCreation(WeightsLayout layout, const Operands& operands, Isa isa) {
   constexpr int64_t kSize = 4096;
-  const auto creation = std::make_shared<CreationComparison>(kSize, kSize, layout, operands, isa);
+  const auto creation = std::make_shared<CreationComparison>(kSize, layout, operands, isa);
   Measurement measurement;
   measurement.rounds = {creation, &creation->rounds()};
   measurement.timed_party = creation->create();
@@ -139,28 +139,39 @@ void RegisterFirstEmission(Isa isa) {
       ->Unit(benchmark::kMicrosecond);
 }
 
-// The mixes that may bound the shapes: without VNNI packing decides which of them does.
-std::vector<InstructionMix> Mixes(const std::vector<Shape>& shapes, Isa isa) {
+// The mixes that may bound the shapes: of s8 without VNNI packing decides which of them does.
+std::vector<InstructionMix> Mixes(const std::vector<Shape>& shapes, const Operands& operands,
+                                  Isa isa) {
   std::map<std::string, InstructionMix> mixes;
   const auto add = [&](const InstructionMix& mix) { mixes.emplace(mix.Variant(), mix); };
   const kernels::Summation any = kernels::AnySummation(isa);
   for (const Shape& shape : shapes) {
-    const pack::PanelLayout layout = pack::MakePanelLayout(isa, any, shape.k, shape.n, 1);
-    add(LimitingMix(Family::kInt8, layout, shape.m));
+    const pack::PanelLayout layout =
+        operands.is_float()
+            ? pack::MakeFloatPanelLayout(isa, operands.traits().weights, shape.k, shape.n, 1)
+            : pack::MakePanelLayout(isa, any, shape.k, shape.n, 1);
+    add(LimitingMix(operands, layout, shape.m));
   }
-  if (any == kernels::Summation::kWidened) {
-    for (const int depth : plan::kNarrowDepths) add({kernels::Summation::kNarrow, 1, depth});
+  if (!operands.is_float() && any == kernels::Summation::kWidened) {
+    for (const int depth : plan::kNarrowDepths) {
+      InstructionMix mix;
+      mix.kind = ProductKind::kNarrowS8;
+      mix.depth = depth;
+      add(mix);
+    }
   }
   std::vector<InstructionMix> result;
   for (const auto& [variant, mix] : mixes) result.push_back(mix);
   return result;
 }
 
-void RegisterLimits(const std::vector<Shape>& shapes, Isa isa) {
+void RegisterLimits(const std::vector<Shape>& shapes, const Operands& operands, Isa isa) {
   constexpr int kThreads = 1;
   std::set<int64_t> footprints;
-  for (const Shape& shape : shapes) footprints.insert(static_cast<int64_t>(shape.weight_bytes()));
-  const std::vector<InstructionMix> mixes = Mixes(shapes, isa);
+  for (const Shape& shape : shapes) {
+    footprints.insert(static_cast<int64_t>(operands.WeightBytes(shape)));
+  }
+  const std::vector<InstructionMix> mixes = Mixes(shapes, operands, isa);
   for (const InstructionMix& mix : mixes) {
     RegisterMeasurement("limit/issue" + IsaAndThreads(isa, kThreads) + mix.Variant(), [=] {
       return MakeLimit(IssueLimit(isa, mix, MakeContext(isa, kThreads)), "GOPS");
@@ -202,13 +213,15 @@ void RegisterProducts(const std::vector<Shape>& shapes, const Operands& operands
     };
     RegisterMeasurement(name(1), [=] { return MakeProduct(shape, operands, isa, 1); });
     if (with_peers) {
-      for (Peer* const peer : Peers(operands.family)) {
+      for (Peer* const peer : Peers(operands)) {
         RegisterMeasurement(name(1) + "/peer:" + peer->name(),
                             [=] { return MakePeer(*peer, shape, operands, isa); });
       }
     }
-    RegisterMeasurement(name(1) + "/output:s32",
-                        [=] { return MakeS32Output(shape, operands, isa, 1); });
+    if (!operands.is_float()) {
+      RegisterMeasurement(name(1) + "/output:s32",
+                          [=] { return MakeS32Output(shape, operands, isa, 1); });
+    }
     if (two_cores && shape.operations() >= kOperationsForTwoThreads) {
       RegisterMeasurement(name(2), [=] { return MakeProduct(shape, operands, isa, 2); });
     }
@@ -224,8 +237,11 @@ void RegisterBenchmarks(const std::vector<Shape>& shapes, const std::vector<Isa>
     if (isa != Isa::kScalar) RegisterFirstEmission(isa);
   }
   for (const Isa isa : isas) {
-    if (isa != Isa::kScalar) RegisterLimits(shapes, isa);
+    bool has_s8_limits = false;
     for (const Operands& operands : choice.On(isa)) {
+      // Families of s8 share theirs.
+      const bool known = !operands.is_float() && std::exchange(has_s8_limits, true);
+      if (isa != Isa::kScalar && !known) RegisterLimits(shapes, operands, isa);
       RegisterCreation(operands, isa);
       RegisterProducts(shapes, operands, isa, isa != Isa::kScalar && isa == isas.front());
     }

@@ -25,19 +25,19 @@ double EstimatedRate(const Limit& limit) {
 Comparison::Comparison(const Shape& shape, const Operands& operands, Isa isa, int threads)
     : isa_(isa),
       threads_(threads),
-      problem_(std::make_shared<const Problem>(shape, operands)),
+      problem_(MakeProblem(shape, operands)),
       weights_(PackWeights(*problem_, isa)) {}
 
-size_t Comparison::AddLinear(DataType output, int threads) {
+size_t Comparison::AddLinear(int threads, DataType output) {
   return rounds_.Add(LinearWork(problem_, weights_, MakeContext(isa_, threads), output));
 }
 
-size_t Comparison::AddWithoutOutliers(DataType output) {
+size_t Comparison::AddWithoutOutliers() {
   Operands operands = problem_->operands;
   operands.has_outliers = false;
-  const auto problem = std::make_shared<const Problem>(shape(), operands);
-  return rounds_.Add(
-      LinearWork(problem, PackWeights(*problem, isa_), MakeContext(isa_, threads_), output));
+  const std::shared_ptr<const Problem> problem = MakeProblem(shape(), operands);
+  return rounds_.Add(LinearWork(problem, PackWeights(*problem, isa_), MakeContext(isa_, threads_),
+                                operands.traits().output));
 }
 
 size_t Comparison::AddPeer(Peer& peer, bool* exact) {
@@ -49,18 +49,17 @@ size_t Comparison::AddPeer(Peer& peer, bool* exact) {
 void Comparison::AddLimits() {
   if (isa_ == Isa::kScalar) return;
   const Context context = MakeContext(isa_, threads_);
-  const InstructionMix mix =
-      LimitingMix(problem_->operands.family, weights_.matrix().layout, shape().m);
+  const double weight_bytes = problem_->operands.WeightBytes(shape());
+  const InstructionMix mix = LimitingMix(problem_->operands, weights_.matrix().layout, shape().m);
   const Limit issue = IssueLimit(isa_, mix, context);
-  const Limit stream =
-      StreamLimit(isa_, mix, static_cast<int64_t>(shape().weight_bytes()), context);
+  const Limit stream = StreamLimit(isa_, mix, static_cast<int64_t>(weight_bytes), context);
   const double issue_seconds = shape().operations() / EstimatedRate(issue);
-  const double stream_seconds = shape().weight_bytes() / EstimatedRate(stream);
+  const double stream_seconds = weight_bytes / EstimatedRate(stream);
   if (issue_seconds >= kFarBelow * stream_seconds) {
     issue_ = LimitParty{rounds_.Add(issue.work), issue, shape().operations()};
   }
   if (stream_seconds >= kFarBelow * issue_seconds) {
-    stream_ = LimitParty{rounds_.Add(stream.work), stream, shape().weight_bytes()};
+    stream_ = LimitParty{rounds_.Add(stream.work), stream, weight_bytes};
   }
 }
 

@@ -27,10 +27,12 @@ class Comparison {
   // Parties run with `threads` threads unless they are given another number.
   Comparison(const Shape& shape, const Operands& operands, Isa isa, int threads);
 
-  size_t AddLinear(DataType output) { return AddLinear(output, threads_); }
-  size_t AddLinear(DataType output, int threads);
+  // qforge, with the family's output unless another is named.
+  size_t AddLinear() { return AddLinear(threads_); }
+  size_t AddLinear(int threads) { return AddLinear(threads, problem_->operands.traits().output); }
+  size_t AddLinear(int threads, DataType output);
   // qforge on the same shape with weights of the family that have no outliers.
-  size_t AddWithoutOutliers(DataType output);
+  size_t AddWithoutOutliers();
   size_t AddPeer(Peer& peer, bool* exact);
   // The loops that measure the issue and the stream limit; where one of the two bounds is far below
   // the other it is left out. The scalar ISA has neither.
@@ -43,7 +45,7 @@ class Comparison {
 
   bool has_limits() const { return issue_.has_value() || stream_.has_value(); }
   // T_bound / T of each round, with
-  // T_bound = max(2 m n k / issue rate, n k bytes / stream rate).
+  // T_bound = max(2 m n k / issue rate, bytes of weights / stream rate).
   Spread OfLimit(size_t party) const;
   // 2 m n k / T, in 10^9 per second, of the median T.
   double Gops(size_t party) const;

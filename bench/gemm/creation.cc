@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -69,29 +68,23 @@ FirstEmission MakeLayerHere(Isa isa) {
 
 }  // namespace
 
-CreationComparison::CreationComparison(int64_t inputs, int64_t outputs, WeightsLayout layout,
-                                       const Operands& operands, Isa isa)
-    : weight_bytes_(static_cast<double>(inputs) * static_cast<double>(outputs)) {
-  const size_t bytes = static_cast<size_t>(inputs * outputs);
-  std::mt19937_64 random(1);
-  const auto source = std::make_shared<base::AlignedBuffer>(
-      RandomWeights(operands, static_cast<int64_t>(bytes), random));
+CreationComparison::CreationComparison(int64_t size, WeightsLayout layout, const Operands& operands,
+                                       Isa isa) {
+  const Shape shape{1, size, size};
+  const std::shared_ptr<const Problem> problem = MakeProblem(shape, operands);
   const Context context = MakeContext(isa, 1);
-  const std::vector<float> scales(static_cast<size_t>(outputs), 0.01f);
-  const bool transposed = layout == WeightsLayout::kOutputsByInputs;
+  const Epilogue epilogue = problem->EpilogueFor(operands.traits().output);
+  LinearOptions options;
+  options.input = operands.input;
   create_ = rounds_.Add([=](int64_t repetitions) {
-    const MatrixView<const int8_t> view(source->As<int8_t>(), transposed ? outputs : inputs,
-                                        transposed ? inputs : outputs);
-    PackedWeightsOptions options;
-    options.layout = layout;
-    options.scales = scales;
-    options.activation_maximum = operands.traits().activation_maximum;
-    options.max_isa = isa;
     for (int64_t i = 0; i < repetitions; ++i) {
-      const PackedWeights weights = ValueOrThrow(PackedWeights::Create(view, options));
-      const Linear linear = ValueOrThrow(Linear::Create(context, weights, TypicalEpilogue()));
+      const PackedWeights weights = ValueOrThrow(problem->Pack(layout, isa));
+      const Linear linear = ValueOrThrow(Linear::Create(context, weights, epilogue, options));
     }
   });
+  const size_t bytes = static_cast<size_t>(operands.WeightBytes(shape));
+  const auto source = std::make_shared<base::AlignedBuffer>(Allocate(bytes));
+  std::memset(source->data(), 1, bytes);
   copy_to_new_ = rounds_.Add([=](int64_t repetitions) {
     for (int64_t i = 0; i < repetitions; ++i) {
       base::AlignedBuffer target = Allocate(bytes);

@@ -17,8 +17,8 @@ namespace qforge::bench {
 // once. Throws std::runtime_error where the layer cannot be made.
 class CreationComparison {
  public:
-  CreationComparison(int64_t inputs, int64_t outputs, WeightsLayout layout,
-                     const Operands& operands, Isa isa);
+  // The layer is size x size.
+  CreationComparison(int64_t size, WeightsLayout layout, const Operands& operands, Isa isa);
 
   PairedRounds& rounds() { return rounds_; }
   size_t create() const { return create_; }
@@ -26,10 +26,8 @@ class CreationComparison {
   size_t copy_to_new() const { return copy_to_new_; }
   // memcpy into memory that is there already.
   size_t copy() const { return copy_; }
-  double weight_bytes() const { return weight_bytes_; }
 
  private:
-  double weight_bytes_;
   PairedRounds rounds_;
   size_t create_ = 0;
   size_t copy_to_new_ = 0;

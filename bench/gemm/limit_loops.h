@@ -7,25 +7,35 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/gemm_kernel.h"
 #include "qforge/isa.h"
 #include "qforge/status.h"
+#include "qforge/types.h"
 
 namespace qforge::bench {
 
 // The instructions that products and their sums take.
-struct InstructionMix {
-  // kDot: vpdpbusd. kWidened: vpmaddwd and vpaddd per product of 16-bit pairs, and one vpmovsxbw
-  // that widens a vector of weights for every `rows` of them, as many as the rows of A that a tile
-  // multiplies it by. kNarrow: steps of `depth` vpmaddubsw, one vpaddw less, vpmaddwd and vpaddd.
-  kernels::Summation summation = kernels::Summation::kDot;
-  int rows = 1;
-  int depth = 1;
+enum class ProductKind : uint8_t {
+  kDotS8,      // vpdpbusd
+  kWidenedS8,  // vpmaddwd and vpaddd, and one vpmovsxbw for some of them, which widens weights
+  kNarrowS8,   // some vpmaddubsw, one vpaddw less, vpmaddwd and vpaddd
+  kDotBF16,    // vdpbf16ps
+  kFma,        // vfmadd231ps; f16 and bf16 weights from memory are converted first
+};
 
-  // The end of a benchmark's name: "", "/rows:6" or "/depth:2".
+struct InstructionMix {
+  ProductKind kind = ProductKind::kDotS8;
+  DataType weights = DataType::kS8;  // kFma: kF32, kF16, or kBF16, two k of a column in 32 bits
+  int rows = 1;   // kWidenedS8: of A, by which a tile multiplies what it has widened
+  int depth = 1;  // kNarrowS8: vpmaddubsw of a step
+
+  // The end of a benchmark's name: "", "/rows:6", "/depth:2", "/dot:bf16" or "/fma:f16".
   std::string Variant() const;
   std::string Description() const;
 };
+
+// Operands of `type` in `count` bytes: s8 of any value, floats between 1/2 and 1 of either sign. A
+// core may clock higher on operands that are zero, and be slow on subnormals.
+void FillOperands(DataType type, uint32_t seed, uint8_t* bytes, int64_t count);
 
 // Independent products, nothing read from memory.
 struct IssueLoop {

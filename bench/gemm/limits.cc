@@ -31,12 +31,12 @@ void OnAllThreads(const Context& context, const Function& work) {
       const_cast<void*>(static_cast<const void*>(&work)));
 }
 
-// Memory that weights could lie in, filled with bytes like weights.
+// Memory that weights could lie in, filled with such.
 class Block {
  public:
   enum class Pages { kSmall, kHuge };
 
-  Block(int64_t bytes, Pages pages) {
+  Block(DataType type, int64_t bytes, Pages pages) {
     if (pages == Pages::kHuge) {
       const auto wanted = std::max(static_cast<size_t>(bytes), base::AlignedBuffer::kHugePageBytes);
       huge_ = ValueOrThrow(base::AlignedBuffer::Allocate(wanted));
@@ -48,7 +48,7 @@ class Block {
       if (small_ == nullptr) throw std::bad_alloc();
       data_ = small_.get();
     }
-    for (int64_t i = 0; i < bytes; ++i) data_[i] = static_cast<uint8_t>(i * 0x9E3779B1u >> 16);
+    FillOperands(type, 3, data_, bytes);
   }
 
   const uint8_t* data() const { return data_; }
@@ -100,7 +100,7 @@ Limit FindStreamLimit(Isa isa, const InstructionMix& mix, int64_t bytes, const C
   for (const Block::Pages pages : {Block::Pages::kHuge, Block::Pages::kSmall}) {
     Blocks blocks;
     for (int thread = 0; thread < context.thread_count(); ++thread) {
-      blocks.push_back(std::make_shared<Block>(block_bytes, pages));
+      blocks.push_back(std::make_shared<Block>(mix.weights, block_bytes, pages));
     }
     for (const int streams : {1, 2, 4, 8}) {
       for (const int prefetch : {0, 256, 1024, 2048, 4096}) {
@@ -126,16 +126,28 @@ Limit FindStreamLimit(Isa isa, const InstructionMix& mix, int64_t bytes, const C
 
 }  // namespace
 
-InstructionMix LimitingMix(Family family, const pack::PanelLayout& layout, int64_t rows) {
+InstructionMix LimitingMix(const Operands& operands, const pack::PanelLayout& layout,
+                           int64_t rows) {
   InstructionMix mix;
-  mix.summation = layout.summation;
-  if (layout.summation == kernels::Summation::kNarrow && family == Family::kInt8Acc16) {
-    mix.depth = layout.depth;
+  mix.weights = layout.type;
+  if (operands.is_float()) {
+    mix.kind = operands.input == DataType::kBF16 ? ProductKind::kDotBF16 : ProductKind::kFma;
+    return mix;
   }
-  if (layout.summation == kernels::Summation::kWidened) {
-    const plan::RowTiles tiles =
-        plan::SplitRows(rows, kernels::MaxRows(layout.isa, layout.summation, layout.vectors));
-    mix.rows = tiles.height + (tiles.taller > 0 ? 1 : 0);
+  switch (layout.summation) {
+    case kernels::Summation::kWidened: {
+      const plan::RowTiles tiles =
+          plan::SplitRows(rows, kernels::MaxRows(layout.isa, layout.summation, layout.vectors));
+      mix.kind = ProductKind::kWidenedS8;
+      mix.rows = tiles.height + (tiles.taller > 0 ? 1 : 0);
+      break;
+    }
+    case kernels::Summation::kNarrow:
+      mix.kind = ProductKind::kNarrowS8;
+      if (operands.family == Family::kInt8Acc16) mix.depth = layout.depth;
+      break;
+    default:
+      break;
   }
   return mix;
 }

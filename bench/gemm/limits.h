@@ -1,4 +1,4 @@
-// What the machine allows, measured: how fast it issues the dot products of an ISA, and how fast it
+// What the machine allows, measured: how fast it issues the products of an ISA, and how fast it
 // streams weights through them.
 #ifndef QFORGE_BENCH_GEMM_LIMITS_H_
 #define QFORGE_BENCH_GEMM_LIMITS_H_
@@ -22,11 +22,11 @@ struct Limit {
   std::string description;
 };
 
-// What bounds a product of `rows` rows with weights of that layout. Where they are widened, that is
+// What bounds a product of `rows` rows with weights of that layout. Where s8 are widened, that is
 // the mix with the rows of the tallest tile. Where they are summed in 16 bits it is, for int8, the
 // plain use of vpmaddubsw, one group of k in a step, however deep the steps are that packing found;
 // for int8_acc16 it is the steps as they are.
-InstructionMix LimitingMix(Family family, const pack::PanelLayout& layout, int64_t rows);
+InstructionMix LimitingMix(const Operands& operands, const pack::PanelLayout& layout, int64_t rows);
 
 // The issue limit of the mix. Throws std::runtime_error where the loop cannot be emitted; the
 // scalar ISA has no limit.

@@ -23,7 +23,8 @@ namespace qforge::bench {
 namespace {
 
 void Main(int argc, char** argv) {
-  CLI::App app("Measures int8 products, with limits of the machine and peers beside them.");
+  CLI::App app(
+      "Measures products of int8 and floats, with limits of the machine and peers beside them.");
   std::vector<std::string> isa_names, family_names;
   std::string weights_name;
   std::string shapes_path, json_path;
@@ -31,8 +32,9 @@ void Main(int argc, char** argv) {
   int rounds = 31;
   app.add_option("--isa", isa_names, "instruction sets, or all (default: the best)")
       ->delimiter(',');
-  auto* const family =
-      app.add_option("--family", family_names, "int8 (default), int8_acc16")->delimiter(',');
+  auto* const family = app.add_option("--family", family_names,
+                                      "int8 (default), int8_acc16, int8_outlier, fp32, fp16, bf16")
+                           ->delimiter(',');
   auto* const weights =
       app.add_option("--weights", weights_name,
                      "how weights are distributed (default: normal where that matters to speed)")

@@ -14,10 +14,19 @@ constexpr double kClippedDeviations = 4;
 // In the order of Family.
 constexpr FamilyTraits kFamilies[] = {
     // All of s8 and u8 occurs where weights are uniform.
-    {"int8", -128, 127, 255, 0.0, 0.90},
-    {"int8_acc16", -64, 64, 127, 0.0, 0.88},
-    {"int8_outlier", -63, 63, 255, 0.001, 0.0},
+    {"int8", DataType::kS8, DataType::kU8, -128, 127, 0, 255, 0.0},
+    {"int8_acc16", DataType::kS8, DataType::kU8, -64, 64, 0, 127, 0.0},
+    {"int8_outlier", DataType::kS8, DataType::kU8, -63, 63, 0, 255, 0.001},
+    {"fp32", DataType::kF32, DataType::kF32, -1, 1, -1, 1, 0.0},
+    {"fp16", DataType::kF16, DataType::kF32, -1, 1, -1, 1, 0.0},
+    {"bf16", DataType::kBF16, DataType::kF32, -1, 1, -1, 1, 0.0},
 };
+
+DataType InputOf(Family family, Isa isa) {
+  if (Traits(family).weights == DataType::kS8) return DataType::kU8;
+  // What the dot product takes, where there is one.
+  return family == Family::kBf16 && cpu::Traits(isa).bf16 ? DataType::kBF16 : DataType::kF32;
+}
 
 }  // namespace
 
@@ -33,6 +42,11 @@ Family ParseFamily(const std::string& name) {
   throw std::runtime_error("no family " + name + "; there are " + known);
 }
 
+double Operands::WeightBytes(const Shape& shape) const {
+  return static_cast<double>(shape.n) * static_cast<double>(shape.k) *
+         DataTypeSize(traits().weights);
+}
+
 double Operands::WeightDeviation() const {
   if (weights == WeightDistribution::kNormal) return traits().weight_maximum / kClippedDeviations;
   return (traits().weight_maximum - traits().weight_minimum + 1) / std::sqrt(12.0);
@@ -40,6 +54,13 @@ double Operands::WeightDeviation() const {
 
 std::string Operands::Variant() const {
   return weights == WeightDistribution::kNormal ? "/weights:normal" : "";
+}
+
+std::string Operands::ProductText() const {
+  const std::string types = std::string(DataTypeName(input)) + " activations, " +
+                            DataTypeName(traits().weights) + " weights";
+  const std::string output = std::string(DataTypeName(traits().output)) + " output";
+  return types + (is_float() ? ", " : ", bias, scales per channel, ReLU, ") + output;
 }
 
 std::string Operands::Description() const {
@@ -52,17 +73,19 @@ std::string Operands::Description() const {
   if (OutlierShare() > 0.0) {
     std::snprintf(outliers, sizeof(outliers), ", %g %% of them beyond", 100.0 * OutlierShare());
   }
-  return "weights " + range + outliers + "; activations to " +
+  return "weights " + range + outliers + "; activations " +
+         std::to_string(traits().activation_minimum) + " to " +
          std::to_string(traits().activation_maximum);
 }
 
 std::vector<Operands> OperandsChoice::On(Isa isa) const {
   std::vector<Operands> result;
   for (const Family family : families) {
-    const bool any_weights = family == Family::kInt8 && cpu::Traits(isa).vnni;
+    const bool any_weights = Traits(family).weights != DataType::kS8 ||
+                             (family == Family::kInt8 && cpu::Traits(isa).vnni);
     const WeightDistribution usual =
         any_weights ? WeightDistribution::kUniform : WeightDistribution::kNormal;
-    result.push_back({family, weights.value_or(usual)});
+    result.push_back({family, InputOf(family, isa), weights.value_or(usual)});
   }
   return result;
 }

@@ -16,7 +16,6 @@ struct Shape {
   double target = 0;  // of the limit, for avx512_vnni on one thread: 0.92; 0: none
 
   double operations() const { return 2.0 * static_cast<double>(m) * n * k; }
-  double weight_bytes() const { return static_cast<double>(n) * k; }
   // "64x4096x1024"
   std::string Name() const;
 };

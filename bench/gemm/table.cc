@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "gemm/comparison.h"
 #include "gemm/creation.h"
 #include "gemm/operands.h"
+#include "gemm/targets.h"
 #include "jit/kernel_cache.h"
 #include "pack/packed_matrix.h"
 #include "peers/peer.h"
@@ -35,42 +37,44 @@ struct PeerResult {
   Spread speedup;  // of qforge over the peer
 };
 
+// What there is to know of s8 weights besides.
+struct S8Figures {
+  int narrow_inputs = 0;  // k that are summed in 16 bits
+  Spread u8_over_s32;
+};
+
 struct Row {
   Shape shape;
   double gops = 0;
   std::optional<Spread> of_limit;
-  double target = 0;
+  Targets targets;
   std::string bound;
-  std::string packed;     // PackedWeights::Describe()
-  int narrow_inputs = 0;  // k that are summed in 16 bits
+  std::string packed;  // PackedWeights::Describe()
   std::string issue_mix;
   std::optional<double> issue_gops;
   std::optional<double> stream_gb_per_s;
   std::string stream_pattern;
-  Spread u8_over_s32;
+  std::optional<S8Figures> s8;
   double disturbed = 0;  // the part of the slices that were
   std::vector<PeerResult> peers;
 
-  bool below_target() const { return of_limit && of_limit->median < target; }
-  bool slower_than_a_peer() const {
-    return std::any_of(peers.begin(), peers.end(), [](const PeerResult& peer) {
-      return peer.error.empty() && peer.speedup.median < 1;
-    });
+  bool below_target() const { return of_limit && of_limit->median < targets.of_limit; }
+  bool too_slow_beside(const PeerResult& peer) const {
+    return peer.error.empty() && peer.speedup.median < targets.speedup;
+  }
+  bool too_slow_beside_a_peer() const {
+    return std::any_of(peers.begin(), peers.end(),
+                       [&](const PeerResult& peer) { return too_slow_beside(peer); });
   }
 };
-
-// Those of shapes are for int8 with VNNI.
-double TargetOn(Isa isa, Family family, const Shape& shape) {
-  if (cpu::Traits(isa).vnni) return family == Family::kInt8 ? shape.target : 0;
-  return shape.m >= 6 && shape.n >= 256 && shape.k >= 256 ? Traits(family).narrow_target : 0;
-}
 
 // Without peers where `peers` is empty.
 Row MeasureRow(const Shape& shape, const Operands& operands, Isa isa,
                const std::vector<Peer*>& peers, int rounds) {
   Comparison comparison(shape, operands, isa, 1);
-  const size_t u8 = comparison.AddLinear(DataType::kU8);
-  const size_t s32 = comparison.AddLinear(DataType::kS32);
+  const size_t linear = comparison.AddLinear();
+  std::optional<size_t> s32;
+  if (!operands.is_float()) s32 = comparison.AddLinear(1, DataType::kS32);
   Row row;
   std::vector<size_t> peer_parties;
   for (Peer* const peer : peers) {
@@ -90,18 +94,19 @@ Row MeasureRow(const Shape& shape, const Operands& operands, Isa isa,
   row.shape = shape;
   row.disturbed = comparison.rounds().Disturbed();
   row.packed = comparison.weights().Describe();
-  const pack::PanelLayout& layout = comparison.weights().matrix().layout;
-  row.narrow_inputs = layout.depth * layout.group_size;
-  row.gops = comparison.Gops(u8);
-  row.u8_over_s32 = comparison.rounds().Ratio(u8, s32);
+  row.gops = comparison.Gops(linear);
+  row.targets = TargetsOf(operands, isa, shape);
+  if (s32) {
+    const pack::PanelLayout& layout = comparison.weights().matrix().layout;
+    row.s8 = {layout.depth * layout.group_size, comparison.rounds().Ratio(linear, *s32)};
+  }
   for (size_t i = 0; i < row.peers.size(); ++i) {
     if (!row.peers[i].error.empty()) continue;
     row.peers[i].gops = comparison.Gops(peer_parties[i]);
-    row.peers[i].speedup = comparison.rounds().Ratio(peer_parties[i], u8);
+    row.peers[i].speedup = comparison.rounds().Ratio(peer_parties[i], linear);
   }
   if (comparison.has_limits()) {
-    row.of_limit = comparison.OfLimit(u8);
-    row.target = TargetOn(isa, operands.family, shape);
+    row.of_limit = comparison.OfLimit(linear);
     row.bound = comparison.Bound();
     row.issue_gops = comparison.IssueGops();
     row.issue_mix = comparison.issue_description();
@@ -111,13 +116,13 @@ Row MeasureRow(const Shape& shape, const Operands& operands, Isa isa,
   return row;
 }
 
-void PrintHeader(const std::vector<Peer*>& peers) {
+void PrintHeader(const Operands& operands, const std::vector<Peer*>& peers) {
   std::printf("\n%7s %5s %5s %8s  %-24s %-7s %-7s", "M", "N", "K", "GOPS", "of the limit", "target",
               "bound");
   for (Peer* const peer : peers) {
     std::printf("  %18s", (std::string(peer->name()) + "  speed-up").c_str());
   }
-  std::printf("  u8/s32  16-bit\n");
+  std::printf(operands.is_float() ? "\n" : "  u8/s32  16-bit\n");
 }
 
 void Print(const Row& row) {
@@ -129,8 +134,8 @@ void Print(const Row& row) {
   } else {
     std::printf("%-25s", "");
   }
-  if (row.target > 0) {
-    std::printf("%3.0f %% %s ", 100 * row.target, row.below_target() ? "<" : " ");
+  if (row.targets.of_limit > 0) {
+    std::printf("%3.0f %% %s ", 100 * row.targets.of_limit, row.below_target() ? "<" : " ");
   } else {
     std::printf("%-8s", "");
   }
@@ -140,31 +145,31 @@ void Print(const Row& row) {
       std::printf("  %-18s", "-");
     } else {
       std::printf("  %8.1f%s %5.2fx %s", peer.gops, peer.exact ? " " : "~", peer.speedup.median,
-                  peer.speedup.median < 1 ? "<" : " ");
+                  row.too_slow_beside(peer) ? "<" : " ");
     }
   }
-  const std::string narrow =
-      row.narrow_inputs == 0 ? "-" : std::to_string(row.narrow_inputs) + " k";
-  std::printf("  %6.2f  %6s%s\n", row.u8_over_s32.median, narrow.c_str(),
-              Unreliable(row.disturbed) ? " ?" : "");
+  if (row.s8) {
+    const int inputs = row.s8->narrow_inputs;
+    const std::string narrow = inputs == 0 ? "-" : std::to_string(inputs) + " k";
+    std::printf("  %6.2f  %6s", row.s8->u8_over_s32.median, narrow.c_str());
+  }
+  std::printf("%s\n", Unreliable(row.disturbed) ? " ?" : "");
   std::fflush(stdout);
 }
 
 json ToJson(const Row& row) {
-  json result = {{"m", row.shape.m},
-                 {"n", row.shape.n},
-                 {"k", row.shape.k},
-                 {"gops", row.gops},
-                 {"packed", row.packed},
-                 {"narrow_inputs", row.narrow_inputs},
-                 {"u8_over_s32", ToJson(row.u8_over_s32)},
-                 {"disturbed", row.disturbed}};
+  json result = {{"m", row.shape.m}, {"n", row.shape.n},     {"k", row.shape.k},
+                 {"gops", row.gops}, {"packed", row.packed}, {"disturbed", row.disturbed}};
+  if (row.s8) {
+    result["narrow_inputs"] = row.s8->narrow_inputs;
+    result["u8_over_s32"] = ToJson(row.s8->u8_over_s32);
+  }
   if (row.of_limit) {
     result["of_limit"] = ToJson(*row.of_limit);
     result["bound"] = row.bound;
   }
-  if (row.target > 0) {
-    result["target"] = row.target;
+  if (row.targets.of_limit > 0) {
+    result["target"] = row.targets.of_limit;
     result["below_target"] = row.below_target();
   }
   if (row.issue_gops) {
@@ -191,7 +196,7 @@ void PrintSummary(const std::vector<Row>& rows) {
   const auto count = [&](auto predicate) {
     return std::count_if(rows.begin(), rows.end(), predicate);
   };
-  const auto with_target = count([](const Row& row) { return row.target > 0; });
+  const auto with_target = count([](const Row& row) { return row.targets.of_limit > 0; });
   if (with_target > 0) {
     std::printf("%td of %td shapes with a target are below it (<).\n",
                 count([](const Row& row) { return row.below_target(); }), with_target);
@@ -201,16 +206,20 @@ void PrintSummary(const std::vector<Row>& rows) {
     std::printf("? marks %td rows that other processes disturbed: measure again.\n", unreliable);
   }
   if (!rows.front().peers.empty()) {
-    std::printf("%td of %zu shapes are slower than a peer (<).\n",
-                count([](const Row& row) { return row.slower_than_a_peer(); }), rows.size());
+    std::printf("%td of %zu shapes are slower than a peer, or below a target beside it (<).\n",
+                count([](const Row& row) { return row.too_slow_beside_a_peer(); }), rows.size());
     const bool inexact = count([](const Row& row) {
       return std::any_of(row.peers.begin(), row.peers.end(),
                          [](const PeerResult& peer) { return peer.error.empty() && !peer.exact; });
     });
     if (inexact) std::printf("~ marks results that are wrong: sums that saturated at 16 bits.\n");
-    for (const PeerResult& peer : rows.front().peers) {
-      if (!peer.error.empty()) std::printf("No %s: %s\n", peer.name.c_str(), peer.error.c_str());
+    std::set<std::string> errors;
+    for (const Row& row : rows) {
+      for (const PeerResult& peer : row.peers) {
+        if (!peer.error.empty()) errors.insert("No " + peer.name + ": " + peer.error);
+      }
     }
+    for (const std::string& error : errors) std::printf("%s\n", error.c_str());
   }
 }
 
@@ -237,7 +246,7 @@ json PrintCreation(const Operands& operands, Isa isa, int rounds) {
       {WeightsLayout::kInputsByOutputs, "inputs_by_outputs"},
       {WeightsLayout::kOutputsByInputs, "outputs_by_inputs"}};
   for (const auto& [layout, name] : layouts) {
-    CreationComparison creation(kSize, kSize, layout, operands, isa);
+    CreationComparison creation(kSize, layout, operands, isa);
     PairedRounds& times = creation.rounds();
     times.Run(std::min(rounds, kMostRounds));
     const double create = Quartiles(times.Seconds(creation.create())).median;
@@ -260,8 +269,8 @@ json PrintTwoThreads(const Operands& operands, Isa isa, int rounds) {
   if (std::thread::hardware_concurrency() < 2) return nullptr;
   try {
     Comparison comparison(shape, operands, isa, 2);
-    const size_t two = comparison.AddLinear(DataType::kU8, 2);
-    const size_t one = comparison.AddLinear(DataType::kU8, 1);
+    const size_t two = comparison.AddLinear(2);
+    const size_t one = comparison.AddLinear(1);
     comparison.rounds().Run(rounds);
     const Spread speedup = comparison.rounds().Ratio(one, two);
     const double disturbed = comparison.rounds().Disturbed();
@@ -294,19 +303,18 @@ json PrintKernels() {
 
 json PrintTable(const std::vector<Shape>& shapes, const Operands& operands, Isa isa,
                 const std::vector<Peer*>& peers, int rounds) {
-  std::printf(
-      "\n%s on %s, one thread: u8 activations, s8 weights, bias, scales per channel, ReLU, "
-      "u8 output\n%s\n",
-      operands.traits().name, IsaName(isa), operands.Description().c_str());
+  std::printf("\n%s on %s, one thread: %s\n%s\n", operands.traits().name, IsaName(isa),
+              operands.ProductText().c_str(), operands.Description().c_str());
   std::printf("Warm caches, median (and quartiles) of %d paired rounds", rounds);
   for (Peer* const peer : peers) {
     std::printf("%s%s", peer == peers.front() ? "; peers: " : ", ", peer->description().c_str());
   }
   std::printf("\n");
-  PrintHeader(peers);
+  PrintHeader(operands, peers);
 
   json result = {{"family", operands.traits().name},
                  {"isa", IsaName(isa)},
+                 {"product", operands.ProductText()},
                  {"operands", operands.Description()},
                  {"threads", 1},
                  {"shapes", json::array()}};
@@ -346,7 +354,7 @@ json PrintTables(const std::vector<Shape>& shapes, const std::vector<Isa>& isas,
   for (size_t i = 0; i < isas.size(); ++i) {
     const bool with_peers = i == 0 && isas[i] != Isa::kScalar;
     for (const Operands& operands : choice.On(isas[i])) {
-      const std::vector<Peer*> peers = with_peers ? Peers(operands.family) : std::vector<Peer*>();
+      const std::vector<Peer*> peers = with_peers ? Peers(operands) : std::vector<Peer*>();
       result["tables"].push_back(PrintTable(shapes, operands, isas[i], peers, rounds));
     }
     if (first[i]) result["first_layer"][IsaName(isas[i])] = PrintFirstEmission(*first[i]);

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "peers/fbgemm_isa.h"
@@ -20,24 +19,24 @@ template <class Sum>
 struct Product {
   using PackedInput = fbgemm::PackAMatrix<uint8_t, Sum>;
 
-  Product(std::shared_ptr<const Problem> problem_in, uint8_t* output_in)
-      : problem(std::move(problem_in)),
+  Product(const Int8Problem& problem_in, uint8_t* output_in)
+      : problem(problem_in),
         output(output_in),
-        m(static_cast<int>(problem->shape.m)),
-        n(static_cast<int>(problem->shape.n)),
-        k(static_cast<int>(problem->shape.k)),
-        weights(fbgemm::matrix_op_t::NoTranspose, k, n, problem->weights.As<int8_t>(), n),
+        m(static_cast<int>(problem.shape.m)),
+        n(static_cast<int>(problem.shape.n)),
+        k(static_cast<int>(problem.shape.k)),
+        weights(fbgemm::matrix_op_t::NoTranspose, k, n, problem.weights.As<int8_t>(), n),
         column_sums(static_cast<size_t>(n)),
         zero_points(static_cast<size_t>(n)),
         accumulators(static_cast<size_t>(m) * n),
         // The packed block of A starts on a cache line.
         packed_input(static_cast<size_t>(PackedInput::packedBufferSize()) + 64) {
-    const int8_t* b = problem->weights.As<int8_t>();
+    const int8_t* b = problem.weights.As<int8_t>();
     for (int64_t i = 0; i < k; ++i) {
       for (int64_t j = 0; j < n; ++j) column_sums[static_cast<size_t>(j)] += b[i * n + j];
     }
-    for (const float scale : problem->weight_scales) {
-      multipliers.push_back(problem->input_scale * scale / problem->output_scale);
+    for (const float scale : problem.weight_scales) {
+      multipliers.push_back(problem.input_scale * scale / problem.output_scale);
     }
   }
 
@@ -45,16 +44,16 @@ struct Product {
     const uintptr_t address = reinterpret_cast<uintptr_t>(packed_input.data());
     uint8_t* const aligned = packed_input.data() + (-address & 63);
     // Row offsets, and their cost, are needed for weight zero-points only.
-    PackedInput input(fbgemm::matrix_op_t::NoTranspose, m, k, problem->input.As<uint8_t>(), k,
+    PackedInput input(fbgemm::matrix_op_t::NoTranspose, m, k, problem.input.As<uint8_t>(), k,
                       aligned);
     const Requantization requantization(
-        nothing_more, multipliers.data(), problem->output_zero_point, problem->input_zero_point,
-        zero_points.data(), /*row_offsets=*/nullptr, column_sums.data(), problem->bias.data(), n);
+        nothing_more, multipliers.data(), problem.output_zero_point, problem.input_zero_point,
+        zero_points.data(), /*row_offsets=*/nullptr, column_sums.data(), problem.bias.data(), n);
     fbgemm::fbgemmPacked(input, weights, output, accumulators.data(), static_cast<uint32_t>(n),
                          requantization, /*thread_id=*/0, /*num_threads=*/1);
   }
 
-  std::shared_ptr<const Problem> problem;
+  const Int8Problem& problem;
   uint8_t* output;
   int m, n, k;
   fbgemm::PackBMatrix<int8_t, Sum> weights;
@@ -67,8 +66,8 @@ struct Product {
 };
 
 template <class Sum>
-Work ProductWork(std::shared_ptr<const Problem> problem, Isa isa, uint8_t* output) {
-  const auto product = std::make_shared<Product<Sum>>(std::move(problem), output);
+Work ProductWork(const Int8Problem& problem, Isa isa, uint8_t* output) {
+  const auto product = std::make_shared<Product<Sum>>(problem, output);
   // The packed layout belongs to the instruction set that was in force.
   return [product, isa](int64_t repetitions) {
     fbgemm::fbgemmForceIsa(FbgemmInstructionSet(isa));
@@ -80,14 +79,15 @@ class Fbgemm : public Peer {
  public:
   const char* name() const override { return "fbgemm"; }
   std::string description() const override { return "FBGEMM"; }
-  bool Has(Family) const override { return true; }
 
-  Work Prepare(std::shared_ptr<const Problem> problem, Isa isa, uint8_t* output) override {
+  bool Has(const Operands& operands) const override { return !operands.is_float(); }
+
+  Work Prepare(const Int8Problem& problem, Isa isa, uint8_t* output) override {
     KeepFbgemmTo(isa);
     // Its outliers, which 16 bits have no room for, are left out: the family has none.
-    return problem->operands.family == Family::kInt8Acc16
-               ? ProductWork<int16_t>(std::move(problem), isa, output)
-               : ProductWork<int32_t>(std::move(problem), isa, output);
+    return problem.operands.family == Family::kInt8Acc16
+               ? ProductWork<int16_t>(problem, isa, output)
+               : ProductWork<int32_t>(problem, isa, output);
   }
 };
 

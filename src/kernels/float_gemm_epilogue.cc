@@ -24,13 +24,35 @@ void FloatEpilogue::Begin() {
   scratch_ = e_.vectors().Take(std::max(kScratchVectors, ActivationScratch(kernel_.activation)));
 }
 
+void FloatEpilogue::BeginStream(int stream) {
+  if (stream > 0) Move(-kernel_.rows, 1);
+  stream_ = stream;
+}
+
+void FloatEpilogue::Move(int rows, int streams) {
+  const auto move = [&](const jit::Register& pointer, size_t stride, DataType type) {
+    if (rows != 0) {
+      e_.imul(r_.scratch, Argument(stride), rows);
+      e_.add(pointer, r_.scratch);
+    }
+    e_.imul(r_.scratch, Argument(offsetof(FloatGemmArguments, stream_columns)),
+            streams * DataTypeSize(type));
+    e_.add(pointer, r_.scratch);
+  };
+  move(r_.output, offsetof(FloatGemmArguments, output_stride), kernel_.output);
+  if (kernel_.residual != DataType::kNone) {
+    move(r_.residual, offsetof(FloatGemmArguments, residual_stride), kernel_.residual);
+  }
+}
+
 void FloatEpilogue::End() {
+  if (stream_ > 0) Move(0, -stream_);
   e_.vectors().Release(scratch_);
   scratch_.clear();
 }
 
 int FloatEpilogue::LanesOf(size_t vector) const {
-  const bool last = static_cast<int>(vector) == kernel_.row_vectors() - 1;
+  const bool last = static_cast<int>(vector) == kernel_.vectors - 1;
   return last && kernel_.tail_lanes != 0 ? kernel_.tail_lanes : e_.lanes();
 }
 
@@ -55,7 +77,12 @@ void FloatEpilogue::Row(const std::vector<Vec>& sums) {
 }
 
 void FloatEpilogue::ScaleAndBias(const std::vector<Vec>& sums) {
-  if (kernel_.bias) e_.mov(r_.pointer, Argument(offsetof(FloatGemmArguments, bias)));
+  if (kernel_.bias && stream_ == 0) {
+    e_.mov(r_.pointer, Argument(offsetof(FloatGemmArguments, bias)));
+  } else if (kernel_.bias) {
+    e_.imul(r_.pointer, Argument(offsetof(FloatGemmArguments, stream_columns)), 4 * stream_);
+    e_.add(r_.pointer, Argument(offsetof(FloatGemmArguments, bias)));
+  }
   const Vec alpha = scratch_[0];
   if (kernel_.scaled) e_.Load(alpha, Constant(offsetof(FloatEpilogueConstants, alpha)));
   for (size_t v = 0; v < sums.size(); ++v) {

@@ -29,9 +29,12 @@ class FloatEpilogue {
   void Prepare();
   // Takes the registers that Row() works with, until End().
   void Begin();
+  // Goes to the first row of a stream of panels, one after the other from 0 on.
+  void BeginStream(int stream);
   // Ends and stores the next row of the tile, whose sums are clobbered; advances `output` and
   // `residual` to the row below.
   void Row(const std::vector<jit::Vec>& sums);
+  // Leaves `output` and `residual` below the first stream's rows.
   void End();
 
  private:
@@ -43,6 +46,8 @@ class FloatEpilogue {
     return e_.ptr[r_.scratch + static_cast<int>(offset)];
   }
   int LanesOf(size_t vector) const;
+  // Moves `output` and `residual` by so many rows and streams.
+  void Move(int rows, int streams);
   void ScaleAndBias(const std::vector<jit::Vec>& sums);
   // sum += values of `type` at `base` * the constant at `factor`.
   void AddScaled(const std::vector<jit::Vec>& sums, DataType type, const jit::Register& base,
@@ -53,6 +58,7 @@ class FloatEpilogue {
   const FloatGemmKernel& kernel_;
   const FloatEpilogueRegisters r_;
   std::vector<jit::Vec> scratch_;
+  int stream_ = 0;
 };
 
 }  // namespace qforge::kernels

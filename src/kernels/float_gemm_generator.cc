@@ -24,8 +24,15 @@ using Gpr = qforge_xbyak::Operand;
 constexpr int kProductsPerTurn = 48;
 constexpr int kMostStepsPerTurn = 8;
 
-// Weights are prefetched so far ahead of their use.
-constexpr int kPrefetchBytes = 12 * 1024;
+// Weights are prefetched so far ahead of their use: all streams together take a part of the
+// first-level cache.
+constexpr int PrefetchBytes(int streams) {
+  return streams == 1 ? 12 * 1024 : streams == 2 ? 6 * 1024 : 2 * 1024;
+}
+
+// Of rows of A, that are so short, so many lines are prefetched so many tiles ahead.
+constexpr int kRowPrefetchTiles = 4;
+constexpr int kRowPrefetchLines = 2;
 
 class Generator {
  public:
@@ -62,8 +69,11 @@ class Generator {
   void Steps(int count, int first_stream, int streams);
   // One step, `step` steps behind where the pointers stand; or its first k only.
   void Step(int step, int first_stream, int streams, bool whole);
-  // The multiplications by one k of a step, or by both if `dot`; `first`: of the streams.
-  void Multiply(int stream, int step, int k, bool whole, bool first);
+  // How many streams can hold their vectors of B at the same time, to share the broadcasts of A.
+  int StreamsTogether() const;
+  // The multiplications by one k of a step, or by both if `dot`, in some streams; `first`: of the
+  // step.
+  void Multiply(int first_stream, int streams, int step, int k, bool whole, bool first);
   void LoadWeights(Vec to, const AddressTerms& from, int k);
   void Advance(int steps);
   // Adds the sums of parts: of the streams, or to and from memory.
@@ -110,9 +120,7 @@ void Generator::Generate() {
   epilogue_.Prepare();
   e_.mov(stride_, Argument(offsetof(FloatGemmArguments, input_stride)));
   if (kernel_.streams > 1) {
-    e_.mov(stream_stride_,
-           Argument(kernel_.split() ? offsetof(FloatGemmArguments, part_weights_bytes)
-                                    : offsetof(FloatGemmArguments, weights_stride)));
+    e_.mov(stream_stride_, Argument(offsetof(FloatGemmArguments, stream_bytes)));
   }
   for (int stream = 0; stream < kernel_.streams; ++stream) {
     sums_.emplace_back();
@@ -134,13 +142,9 @@ void Generator::Generate() {
   PointAtTile();
   Tile();
   epilogue_.Begin();
-  for (int row = 0; row < kernel_.rows; ++row) {
-    std::vector<Vec> sums;
-    for (int stream = 0; stream < (kernel_.split() ? 1 : kernel_.streams); ++stream) {
-      const std::vector<Vec>& part = sums_[static_cast<size_t>(stream)][static_cast<size_t>(row)];
-      sums.insert(sums.end(), part.begin(), part.end());
-    }
-    epilogue_.Row(sums);
+  for (int stream = 0; stream < (kernel_.split() ? 1 : kernel_.streams); ++stream) {
+    epilogue_.BeginStream(stream);
+    for (const std::vector<Vec>& row : sums_[static_cast<size_t>(stream)]) epilogue_.Row(row);
   }
   epilogue_.End();
   e_.imul(scratch_, stride_, kernel_.rows);
@@ -148,10 +152,9 @@ void Generator::Generate() {
   e_.dec(tiles_);
   e_.jnz(tile, Emitter::T_NEAR);
 
-  e_.imul(scratch_, Argument(offsetof(FloatGemmArguments, weights_stride)),
-          kernel_.split() ? 1 : kernel_.streams);
+  e_.mov(scratch_, Argument(offsetof(FloatGemmArguments, weights_stride)));
   e_.add(Argument(offsetof(FloatGemmArguments, weights)), scratch_);
-  const int columns = kernel_.row_vectors() * e_.lanes();
+  const int columns = kernel_.vectors * e_.lanes();
   advance(offsetof(FloatGemmArguments, bias), columns * 4);
   advance(offsetof(FloatGemmArguments, output), columns * DataTypeSize(kernel_.output));
   advance(offsetof(FloatGemmArguments, residual), columns * DataTypeSize(kernel_.residual));
@@ -171,6 +174,9 @@ void Generator::PointAtTile() {
     input_.PointAt(first, Argument(offsetof(FloatGemmArguments, part_input_bytes)));
   } else {
     input_.PointAt(first, scratch_);
+    if (kernel_.prefetch_rows) {
+      input_.PrefetchRows(kernel_.rows, kRowPrefetchTiles, kRowPrefetchLines, scratch_);
+    }
   }
 }
 
@@ -181,7 +187,7 @@ void Generator::Tile() {
     }
   };
   a_ = e_.vectors().Take();
-  b_ = e_.vectors().Take(kernel_.vectors);
+  b_ = e_.vectors().Take(StreamsTogether() * kernel_.vectors);
   if (kernel_.parts == 1 || kernel_.split()) {
     zero();
     Loop(kernel_.streams, Argument(offsetof(FloatGemmArguments, steps)));
@@ -277,13 +283,14 @@ void Generator::Step(int step, int first_stream, int streams, bool whole) {
   const bool new_line = StepBytes() >= 64 || offset % 64 == 0;
   for (int stream = first_stream; kernel_.prefetch && whole && new_line && stream < end; ++stream) {
     for (int line = 0; line < StepBytes(); line += 64) {
-      e_.prefetcht0(e_.ptr[Weights(stream, offset + line + kPrefetchBytes)]);
+      e_.prefetcht0(e_.ptr[Weights(stream, offset + line + PrefetchBytes(kernel_.streams))]);
     }
   }
   const int inputs = kernel_.dot || !whole ? 1 : kernel_.step_inputs();
   for (int k = 0; k < inputs; ++k) {
-    for (int stream = first_stream; stream < end; ++stream) {
-      Multiply(stream, step, k, whole, stream == first_stream);
+    const int together = StreamsTogether();
+    for (int stream = first_stream; stream < end; stream += together) {
+      Multiply(stream, std::min(together, end - stream), step, k, whole, stream == first_stream);
     }
   }
 }
@@ -302,36 +309,54 @@ void Generator::LoadWeights(Vec to, const AddressTerms& from, int k) {
   }
 }
 
-void Generator::Multiply(int stream, int step, int k, bool whole, bool first) {
-  const Sums& sums = sums_[static_cast<size_t>(stream)];
+int Generator::StreamsTogether() const {
+  // One row needs each vector of B once.
+  if (kernel_.split() || kernel_.rows == 1) return 1;
+  const int all =
+      kernel_.rows * kernel_.vectors * kernel_.streams + kernel_.vectors * kernel_.streams;
+  return all < e_.traits().vector_registers ? kernel_.streams : 1;
+}
+
+void Generator::Multiply(int first_stream, int streams, int step, int k, bool whole, bool first) {
   // One row uses each vector of f32 once: straight from memory.
   const bool memory_operand =
       kernel_.rows == 1 && (kernel_.weights == DataType::kF32 || kernel_.dot);
-  const auto from = [&](int v) { return Weights(stream, step * StepBytes() + v * VectorBytes()); };
-  for (int v = 0; v < kernel_.vectors && !memory_operand; ++v) {
-    LoadWeights(b_[static_cast<size_t>(v)], from(v), k);
+  const auto from = [&](int stream, int v) {
+    return Weights(stream, step * StepBytes() + v * VectorBytes());
+  };
+  const auto b = [&](int stream, int v) {
+    return b_[static_cast<size_t>((stream - first_stream) * kernel_.vectors + v)];
+  };
+  const auto for_each_vector = [&](const auto& visit) {
+    for (int stream = first_stream; stream < first_stream + streams; ++stream) {
+      for (int v = 0; v < kernel_.vectors; ++v) visit(stream, v);
+    }
+  };
+  if (!memory_operand) {
+    for_each_vector([&](int stream, int v) { LoadWeights(b(stream, v), from(stream, v), k); });
   }
   for (int row = 0; row < kernel_.rows; ++row) {
     // Panels side by side share A.
     const bool loaded = !kernel_.split() && kernel_.rows == 1 && !first;
-    const Address a = Input(stream, row, step * InputBytes() + (kernel_.dot ? 0 : 4 * k));
+    const Address a = Input(first_stream, row, step * InputBytes() + (kernel_.dot ? 0 : 4 * k));
     if (!loaded && kernel_.dot && !whole) {
       e_.movzx(scratch_.cvt32(), e_.word[a.getRegExp()]);
       e_.Broadcast32(a_, scratch_.cvt32());
     } else if (!loaded) {
       e_.Broadcast32(a_, a);
     }
-    for (int v = 0; v < kernel_.vectors; ++v) {
-      const Vec sum = sums[static_cast<size_t>(row)][static_cast<size_t>(v)];
-      const auto multiply = [&](const qforge_xbyak::Operand& b) {
-        kernel_.dot ? e_.DotBF16(sum, a_, b) : e_.FmaAddF32(sum, a_, b);
+    for_each_vector([&](int stream, int v) {
+      const Vec sum =
+          sums_[static_cast<size_t>(stream)][static_cast<size_t>(row)][static_cast<size_t>(v)];
+      const auto multiply = [&](const qforge_xbyak::Operand& operand) {
+        kernel_.dot ? e_.DotBF16(sum, a_, operand) : e_.FmaAddF32(sum, a_, operand);
       };
       if (memory_operand) {
-        multiply(e_.ptr[from(v)]);
+        multiply(e_.ptr[from(stream, v)]);
       } else {
-        multiply(e_.Full(b_[static_cast<size_t>(v)]));
+        multiply(e_.Full(b(stream, v)));
       }
-    }
+    });
   }
 }
 

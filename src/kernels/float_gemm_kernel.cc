@@ -35,8 +35,9 @@ int MaxFloatRows(Isa isa, int vectors) {
 }
 
 int FloatStreams(Isa isa, int rows, int vectors, int parts) {
-  // The latency of a multiplication and addition is 4 cycles, at two a cycle.
-  constexpr int kEnough = 8;
+  // The latency of a multiplication and addition is 4 cycles, of a bf16 dot product 6, at two a
+  // cycle, and sums should not have to be begun the moment they can be.
+  constexpr int kEnough = 16;
   const bool wide = cpu::Traits(isa).vector_registers == 32;
   const int sums = rows * vectors;
   if (parts > 1) {
@@ -63,6 +64,7 @@ std::string FloatGemmKernel::Name() const {
   if (tail_lanes != 0) name += "_tail" + std::to_string(tail_lanes);
   if (odd) name += "_odd";
   if (prefetch) name += "_prefetch";
+  if (prefetch_rows) name += "_rowsahead";
   name += std::string("_") + DataTypeName(output);
   if (scaled) name += "_alpha";
   if (accumulate) name += "_beta";

@@ -1,13 +1,14 @@
 // The float micro-kernel: a tile of rows x vectors accumulators over all of K, then the epilogue,
 // in registers from the first product to the stored output.
 //
-// Contract. Called as void(FloatGemmArguments*), it computes `panels` panels of columns, `streams`
-// at a time where those are panels, and in each `tiles` tiles of rows below each other. It reads of
-// each row of A exactly K elements; of the packed weights and of `bias` exactly its panels, whole
-// vectors; of C, if beta is used, and of the residual exactly the elements that it then writes in
-// C. Afterwards weights, bias, output and residual point behind the panels, and `panels` is 0: to
-// go on, a caller sets it again. No alignment is required of A, C or the residual. Results are
-// those of qforge/types.h, bit for bit but for `dot`, provided that MXCSR holds its default.
+// Contract. Called as void(FloatGemmArguments*), it computes `panels` panels of columns, or so many
+// in each of `streams` places side by side, and in each panel `tiles` tiles of rows below each
+// other. It reads of each row of A exactly K elements; of the packed weights and of `bias` exactly
+// its panels, whole vectors; of C, if beta is used, and of the residual exactly the elements that
+// it then writes in C. Afterwards weights, bias, output and residual point behind the panels of the
+// first place, and `panels` is 0: to go on, a caller sets it again. No alignment is required of A,
+// C or the residual. Results are those of qforge/types.h, bit for bit but for `dot`, provided that
+// MXCSR holds its default.
 //
 // The weights stand in panels of `vectors` vectors of columns; a panel is a sequence of steps of
 // one k, for bf16 of two: then each column has 32 bits, the first k in the lower half.
@@ -36,10 +37,12 @@ struct FloatGemmKernel {
   // Parts of K, each with accumulators that start from 0, which are then added in order.
   int parts = 1;
   // What is computed side by side so that there are enough independent sums: 1, or if there are
-  // parts, all of them, else panels.
+  // parts, all of them, else panels. These are far apart: each stream walks through its own part of
+  // the weights, which for the prefetchers is one sequence from panel to panel.
   int streams = 1;
-  bool odd = false;       // bf16: one k is left behind all steps
-  bool prefetch = false;  // of weights
+  bool odd = false;            // bf16: one k is left behind all steps
+  bool prefetch = false;       // of weights
+  bool prefetch_rows = false;  // of A, for tiles further down; not if split()
 
   DataType output = DataType::kF32;  // or kF16, kBF16
   bool scaled = false;               // by alpha
@@ -50,8 +53,6 @@ struct FloatGemmKernel {
 
   // Whether streams are parts of K.
   bool split() const { return parts > 1 && streams > 1; }
-  // Vectors of a row that a tile covers.
-  int row_vectors() const { return split() ? vectors : vectors * streams; }
   // Consecutive k of a step.
   int step_inputs() const { return weights == DataType::kBF16 ? 2 : 1; }
 
@@ -81,22 +82,23 @@ struct alignas(64) FloatEpilogueConstants {
 };
 
 struct alignas(64) FloatGemmArguments {
-  const void* input;           // first row
-  int64_t input_stride;        // bytes
-  const void* weights;         // first panel
-  int64_t weights_stride;      // bytes from panel to panel
-  int64_t steps;               // of each part
-  int64_t rest;                // steps behind the last part, which belong to it
-  int64_t part_weights_bytes;  // of the steps of a part in a panel
-  int64_t part_input_bytes;    // likewise in a row of A
-  void* output;                // first row and column
-  int64_t output_stride;       // bytes
-  const float* bias;           // of the first column, whole vectors
-  const void* residual;        // as output
-  int64_t residual_stride;     // bytes
+  const void* input;         // first row
+  int64_t input_stride;      // bytes
+  const void* weights;       // first panel
+  int64_t weights_stride;    // bytes from panel to panel
+  int64_t stream_bytes;      // of weights, from stream to stream
+  int64_t stream_columns;    // likewise, unless streams are parts of K
+  int64_t steps;             // of each part
+  int64_t rest;              // steps behind the last part, which belong to it
+  int64_t part_input_bytes;  // of the steps of a part in a row of A
+  void* output;              // first row and column
+  int64_t output_stride;     // bytes
+  const float* bias;         // of the first column, whole vectors
+  const void* residual;      // as output
+  int64_t residual_stride;   // bytes
   const FloatEpilogueConstants* constants;
   int64_t tiles;   // >= 1
-  int64_t panels;  // >= 1, in units of those that are computed side by side
+  int64_t panels;  // >= 1, of each stream
   // Used by the kernel itself.
   const void* tile_input;
   int64_t parts_left;

@@ -38,6 +38,24 @@ class TileInput {
     }
   }
 
+  // Prefetches the first `lines` lines of each of the `rows` rows that stand `tiles` tiles of as
+  // many rows further down. Clobbers `scratch`.
+  void PrefetchRows(int rows, int tiles, int lines, const jit::Register& scratch) {
+    constexpr int kLineBytes = 64;
+    for (int row = 0; row < rows; ++row) {
+      const int step = row % kRowsPerPointer;
+      if (step == 0) {
+        e_.imul(scratch, stride_, rows * tiles);
+        e_.add(scratch, pointers_[row / kRowsPerPointer]);
+      }
+      for (int line = 0; line < lines; ++line) {
+        const int offset = line * kLineBytes;
+        e_.prefetcht0(step == 0 ? e_.ptr[scratch + offset]
+                                : e_.ptr[scratch + stride_ * step + offset]);
+      }
+    }
+  }
+
   jit::Address At(int row, int offset) const {
     const jit::Register& base = pointers_[row / kRowsPerPointer];
     const int step = row % kRowsPerPointer;

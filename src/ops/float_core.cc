@@ -149,7 +149,8 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
                options.input == DataType::kBF16;
   kernel.parts = layout.parts;
   kernel.odd = layout.type == DataType::kBF16 && layout.inputs % 2 != 0;
-  kernel.prefetch = plan::ShouldPrefetch(layout.bytes(), cpu::Host().l2.bytes);
+  kernel.prefetch = plan::ShouldPrefetchFloats(layout.bytes(), cpu::Host().l2.bytes);
+  kernel.prefetch_rows = plan::ShouldPrefetchRows(layout.inputs * (kernel.dot ? 2 : 4));
   kernel.output = epilogue.output.type;
   kernel.scaled = epilogue.alpha != 1.0f;
   kernel.accumulate = epilogue.beta != 0.0f;

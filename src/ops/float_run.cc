@@ -57,6 +57,8 @@ class Run {
   // All panels with tiles of `height` rows.
   void CallTiles(const FloatKernelSet& kernels, int height, kernels::FloatGemmArguments& arguments,
                  int64_t panels) noexcept;
+  // Goes on behind `panels` more panels.
+  void Skip(int64_t panels, kernels::FloatGemmArguments& arguments) const noexcept;
   void MultiplyScalar(Range range, Range columns) noexcept;
 
   const FloatCore& core_;
@@ -156,7 +158,10 @@ void Run::MultiplyTask(const Rows& rows, Range range, Range panels) noexcept {
   shape.rows = range.end - range.begin;
   shape.row_bytes = rows.stride;
   shape.panels = panels.end - panels.begin;
-  const int64_t row_block = plan::ChooseRowBlock(shape, core_.TileRows(), cpu::Host().l2.bytes);
+  // Of nearly the same height: each block streams all weights, a short one as well.
+  const int64_t most_rows = std::max<int64_t>(
+      core_.TileRows(), plan::ChooseRowBlock(shape, /*tile_rows=*/1, cpu::Host().l2.bytes));
+  const int64_t row_block = base::CeilDiv(shape.rows, base::CeilDiv(shape.rows, most_rows));
   for (int64_t row = range.begin; row < range.end; row += row_block) {
     const Range part{row, std::min(range.end, row + row_block)};
     for (int64_t panel = panels.begin; panel < panels.end;) {
@@ -189,11 +194,12 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   arguments.input_stride = rows.stride;
   arguments.weights = weights_ + layout.PanelOffset(product, panels.begin);
   arguments.weights_stride = layout.panel_bytes;
+  // Of parts; CallTiles() knows those of panels.
+  arguments.stream_bytes = part_inputs * layout.VectorsOf(panels.begin) * layout.vector_columns *
+                           DataTypeSize(layout.type);
+  arguments.stream_columns = 0;
   arguments.steps = part_inputs / step_inputs;
   arguments.rest = (layout.inputs - layout.parts * part_inputs) / step_inputs;
-  const int64_t vectors = layout.VectorsOf(panels.begin);
-  arguments.part_weights_bytes =
-      part_inputs * vectors * layout.vector_columns * DataTypeSize(layout.type);
   arguments.part_input_bytes = part_inputs * input_size;
   const int64_t size = DataTypeSize(kernel.output);
   arguments.output = static_cast<std::byte*>(output_.data) +
@@ -246,10 +252,27 @@ void Run::CallTiles(const FloatKernelSet& kernels, int height,
   const int64_t together = streams == 1 ? 0 : panels / streams;
   if (together > 0) {
     arguments.panels = together;
+    arguments.stream_bytes = together * arguments.weights_stride;
+    arguments.stream_columns = together * core_.layout.panel_columns();
     kernels.several[height - 1](&arguments);
+    Skip((streams - 1) * together, arguments);
   }
   arguments.panels = panels - together * streams;
   if (arguments.panels > 0) kernels.one[height - 1](&arguments);
+}
+
+void Run::Skip(int64_t panels, kernels::FloatGemmArguments& arguments) const noexcept {
+  const kernels::FloatGemmKernel& kernel = core_.kernel;
+  const int64_t columns = panels * core_.layout.panel_columns();
+  arguments.weights =
+      static_cast<const std::byte*>(arguments.weights) + panels * arguments.weights_stride;
+  arguments.output =
+      static_cast<std::byte*>(arguments.output) + columns * DataTypeSize(kernel.output);
+  if (kernel.bias) arguments.bias += columns;
+  if (kernel.residual != DataType::kNone) {
+    arguments.residual =
+        static_cast<const std::byte*>(arguments.residual) + columns * DataTypeSize(kernel.residual);
+  }
 }
 
 void Run::MultiplyScalar(Range range, Range columns) noexcept {

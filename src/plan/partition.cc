@@ -72,6 +72,19 @@ bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes) {
   return weight_bytes > l2_bytes + l2_bytes / 2;
 }
 
+bool ShouldPrefetchFloats(int64_t weight_bytes, int64_t l2_bytes) {
+  // A and C of f32 take much of that cache, and requests cost next to nothing between so many
+  // multiplications.
+  return weight_bytes > l2_bytes / 2;
+}
+
+bool ShouldPrefetchRows(int64_t row_bytes) {
+  // A tile of short rows is over before the hardware has seen where they lead: tall and skinny
+  // products take up to half of their time less.
+  constexpr int64_t kShortRowBytes = 192;
+  return row_bytes <= kShortRowBytes;
+}
+
 bool ShouldPrefetchNear(int64_t weight_bytes, int64_t l1_bytes, int vector_bytes, int rows,
                         int depth) {
   // Few rows of wide vectors consume weights faster than the hardware prefetches them: they gain 3

@@ -38,6 +38,10 @@ int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_byte
 
 // Whether kernels prefetch weights of `weight_bytes`.
 bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes);
+// The same for floats.
+bool ShouldPrefetchFloats(int64_t weight_bytes, int64_t l2_bytes);
+// Whether float kernels prefetch rows of A of `row_bytes`.
+bool ShouldPrefetchRows(int64_t row_bytes);
 
 // Whether kernels without VNNI prefetch weights of `weight_bytes` that the second-level cache
 // holds, for tiles of `rows` rows and steps of `depth` groups; see plan/summation.h for steps.

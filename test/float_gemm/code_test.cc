@@ -40,6 +40,7 @@ TEST_P(EmittedFloatCode, KeepsTheRules) {
           kernel.odd = weights == DataType::kBF16;
           ASSERT_NO_FATAL_FAILURE(Inspect(kernel));
           kernel.prefetch = kernel.scaled = kernel.accumulate = kernel.bias = true;
+          kernel.prefetch_rows = parts == 1;
           kernel.residual = DataType::kF16;
           kernel.output = DataType::kBF16;
           kernel.activation = rows % 2 == 0 ? Activation::kClamp : Activation::kGeluErf;
