@@ -51,6 +51,8 @@ class Adder {
     if (fused_) power_ = e_.vectors().Take();
   }
 
+  bool fused() const { return fused_; }
+
   void EmitKernelStart() {
     if (fused_) e_.Load(power_, e_.Constant32(power_bits_));
   }
