@@ -15,12 +15,21 @@ const xb::Opmask kByteMask(2);
 const xb::Opmask kExactLoadMask(3);  // of bytes; PrepareExactLoad() fills it
 const xb::Opmask kScratchMask(4);
 
+// align() goes by addresses in the buffer. They must be aligned like those where the code will be,
+// and the same each time: else neither loops nor constants are, and equal kernels differ in bytes.
+constexpr size_t kCodeAlignment = 64;
+
+uint8_t* FirstAligned(std::vector<uint8_t>& buffer) {
+  const auto address = reinterpret_cast<uintptr_t>(buffer.data());
+  return buffer.data() + (kCodeAlignment - address % kCodeAlignment) % kCodeAlignment;
+}
+
 }  // namespace
 
-Emitter::Emitter(Isa isa) : Emitter(isa, std::vector<uint8_t>(kMaxCodeBytes)) {}
+Emitter::Emitter(Isa isa) : Emitter(isa, std::vector<uint8_t>(kMaxCodeBytes + kCodeAlignment)) {}
 
 Emitter::Emitter(Isa isa, std::vector<uint8_t> buffer)
-    : xb::CodeGenerator(buffer.size(), buffer.data()),
+    : xb::CodeGenerator(kMaxCodeBytes, FirstAligned(buffer)),
       buffer_(std::move(buffer)),
       traits_(cpu::Traits(isa)),
       vectors_(traits_.vector_registers) {
