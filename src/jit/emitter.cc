@@ -15,12 +15,21 @@ const xb::Opmask kByteMask(2);
 const xb::Opmask kExactLoadMask(3);  // of bytes; PrepareExactLoad() fills it
 const xb::Opmask kScratchMask(4);
 
+// align() goes by addresses in the buffer. They must be aligned like those where the code will be,
+// and the same each time: else neither loops nor constants are, and equal kernels differ in bytes.
+constexpr size_t kCodeAlignment = 64;
+
+uint8_t* FirstAligned(std::vector<uint8_t>& buffer) {
+  const auto address = reinterpret_cast<uintptr_t>(buffer.data());
+  return buffer.data() + (kCodeAlignment - address % kCodeAlignment) % kCodeAlignment;
+}
+
 }  // namespace
 
-Emitter::Emitter(Isa isa) : Emitter(isa, std::vector<uint8_t>(kMaxCodeBytes)) {}
+Emitter::Emitter(Isa isa) : Emitter(isa, std::vector<uint8_t>(kMaxCodeBytes + kCodeAlignment)) {}
 
 Emitter::Emitter(Isa isa, std::vector<uint8_t> buffer)
-    : xb::CodeGenerator(buffer.size(), buffer.data()),
+    : xb::CodeGenerator(kMaxCodeBytes, FirstAligned(buffer)),
       buffer_(std::move(buffer)),
       traits_(cpu::Traits(isa)),
       vectors_(traits_.vector_registers) {
@@ -86,6 +95,12 @@ void Emitter::LoadWidenS8(Vec to, const Address& from) { vpmovsxbw(Full(to), fro
 
 void Emitter::Repeat32(Vec to, const xb::Operand& from) { vpbroadcastd(Full(to), from); }
 void Emitter::Repeat64(Vec to, const xb::Operand& from) { vpbroadcastq(Full(to), from); }
+
+void Emitter::RepeatBytes(Vec to, const Address& from, int bytes) {
+  if (bytes == 32) return vbroadcasti64x4(xb::Zmm(to.index), from);
+  if (bytes != 64) throw EmissionError("RepeatBytes of " + std::to_string(bytes) + " bytes");
+  Load(to, from);
+}
 
 // --- Tails ---------------------------------------------------------------------------------
 
@@ -260,6 +275,14 @@ void Emitter::ShiftRightEach32(Vec to, Vec from, const xb::Operand& counts) {
   vpsrlvd(Full(to), Full(from), counts);
 }
 
+void Emitter::RotateRight32(Vec to, Vec from, int bits) {
+  vprord(Full(to), Full(from), static_cast<uint8_t>(bits));
+}
+
+void Emitter::RotateRightEach32(Vec to, Vec from, const xb::Operand& counts) {
+  vprorvd(Full(to), Full(from), counts);
+}
+
 void Emitter::DotU8S8(Vec accumulator, Vec a, const xb::Operand& b) {
   if (!traits_.vnni) throw EmissionError("DotU8S8 on an ISA without VNNI");
   vpdpbusd(Full(accumulator), Full(a), b, evex() ? xb::EvexEncoding : xb::VexEncoding);
@@ -386,6 +409,10 @@ void Emitter::LookUp16(Vec index, const std::vector<Vec>& table, const Vec* scra
   vblendvps(to, from_low, to, upper_bit);
 }
 
+void Emitter::LookUp16(Vec to, Vec index, Vec table) {
+  vpermps(xb::Zmm(to.index), xb::Zmm(index.index), xb::Zmm(table.index));
+}
+
 void Emitter::LookUp4(Vec index, Vec table) { vpermilps(Full(index), Full(table), Full(index)); }
 
 // --- Narrowing -----------------------------------------------------------------------------
@@ -408,6 +435,8 @@ void Emitter::Permute32(Vec to, Vec order, Vec from) {
     vpermd(xb::Ymm(to.index), xb::Ymm(order.index), Full(from));
   }
 }
+
+void Emitter::Permute32OfTwo(Vec order, Vec a, Vec b) { vpermi2ps(Full(order), Full(a), Full(b)); }
 
 void Emitter::PackS32ToS16(Vec to, Vec a, Vec b) { vpackssdw(Full(to), Full(a), Full(b)); }
 void Emitter::PackS16ToU8(Vec to, Vec a, Vec b) { vpackuswb(Full(to), Full(a), Full(b)); }

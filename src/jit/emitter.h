@@ -61,6 +61,8 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // Repeats the lowest 4 or 8 bytes of `from`, memory or Low() of a vector.
   void Repeat32(Vec to, const qforge_xbyak::Operand& from);
   void Repeat64(Vec to, const qforge_xbyak::Operand& from);
+  // Repeats 32 or 64 bytes of memory. Vectors of 64 bytes only.
+  void RepeatBytes(Vec to, const Address& from, int bytes);
 
   // --- Tails -------------------------------------------------------------------------------
   // Prepares the masks for tails of `lanes` 4-byte elements and `bytes` bytes, once per kernel,
@@ -94,6 +96,9 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   void ShiftRight32(Vec to, Vec from, int bits);
   // Each lane by its own count; 32 and more give 0.
   void ShiftRightEach32(Vec to, Vec from, const qforge_xbyak::Operand& counts);
+  // Rotations. EVEX only.
+  void RotateRight32(Vec to, Vec from, int bits);
+  void RotateRightEach32(Vec to, Vec from, const qforge_xbyak::Operand& counts);
   // accumulator.s32[i] += sum of four u8 x s8 products; exact, wraps modulo 2^32. VNNI only.
   void DotU8S8(Vec accumulator, Vec a, const qforge_xbyak::Operand& b);
   // accumulator.s32[i] += sum of two s16 x s16 products; exact, wraps modulo 2^32. Without VNNI
@@ -151,13 +156,17 @@ class Emitter : public qforge_xbyak::CodeGenerator {
   // Replaces each lane of `index` by table[lowest 4 bits]. `scratch` is two vectors, which VEX
   // clobbers.
   void LookUp16(Vec index, const std::vector<Vec>& table, const Vec* scratch);
-  // The same with the lowest 2 bits, and the table's 4 floats in every 16 bytes of `table`.
+  // The same into another vector. Vectors of 64 bytes only.
+  void LookUp16(Vec to, Vec index, Vec table);
+  // As LookUp16(), with the lowest 2 bits, and the table's 4 floats in every 16 bytes of `table`.
   void LookUp4(Vec index, Vec table);
 
   // --- Narrowing ---------------------------------------------------------------------------
   // Order of dwords that puts bytes packed by two in-lane packs (32 -> 16 -> 8) back in order.
   Address PackOrder();
   void Permute32(Vec to, Vec order, Vec from);
+  // Replaces each lane of `order` by that lane of a and, from lanes() on, b. EVEX only.
+  void Permute32OfTwo(Vec order, Vec a, Vec b);
   void PackS32ToS16(Vec to, Vec a, Vec b);  // in 128-bit lanes, saturating
   void PackS16ToU8(Vec to, Vec a, Vec b);
   void PackS16ToS8(Vec to, Vec a, Vec b);

@@ -58,6 +58,22 @@ ColumnVector PlaceVector(const RowShape& row, int64_t column, int count, int win
   return vector;
 }
 
+// Adds a group or, where none fits into `columns`, a vector that begins with `column`.
+void PlaceNext(const RowShape& row, int64_t column, int64_t columns, int lanes, int window_bytes,
+               const std::vector<int>& groups, std::vector<ColumnVector>* vectors) {
+  for (const int parts : groups) {
+    if (parts * lanes > columns) continue;
+    ColumnVector vector;
+    vector.count = lanes;
+    vector.offset = row.payload + column * row.element_bits / 8;
+    vector.parts = parts;
+    for (; vector.part < parts; ++vector.part) vectors->push_back(vector);
+    return;
+  }
+  const int count = static_cast<int>(std::min<int64_t>(lanes, columns));
+  vectors->push_back(PlaceVector(row, column, count, window_bytes));
+}
+
 }  // namespace
 
 RowShape ShapeOfRow(const EmbeddingKernel& kernel) {
@@ -75,7 +91,7 @@ RowShape ShapeOfRow(const EmbeddingKernel& kernel) {
 }
 
 std::vector<ColumnBlock> CutIntoBlocks(const EmbeddingKernel& kernel, int lanes, int window_bytes,
-                                       int max_vectors) {
+                                       const std::vector<int>& groups, int max_vectors) {
   const RowShape row = ShapeOfRow(kernel);
   const int64_t vectors = base::CeilDiv(kernel.dimension, int64_t{lanes});
   std::vector<ColumnBlock> blocks;
@@ -87,9 +103,10 @@ std::vector<ColumnBlock> CutIntoBlocks(const EmbeddingKernel& kernel, int lanes,
     }
     block.repeat = repeat;
     block.columns = std::min(block_vectors * lanes, kernel.dimension - block.first_column);
-    for (int64_t at = 0; at < block.columns; at += lanes) {
-      const int count = static_cast<int>(std::min<int64_t>(lanes, block.columns - at));
-      block.vectors.push_back(PlaceVector(row, block.first_column + at, count, window_bytes));
+    while (static_cast<int64_t>(block.vectors.size()) * lanes < block.columns) {
+      const int64_t at = static_cast<int64_t>(block.vectors.size()) * lanes;
+      PlaceNext(row, block.first_column + at, block.columns - at, lanes, window_bytes, groups,
+                &block.vectors);
     }
     blocks.push_back(std::move(block));
   };

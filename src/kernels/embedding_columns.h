@@ -5,6 +5,9 @@
 // inside the row. Their window ends where the row ends and begins with columns, or parameters, that
 // nobody asked for; which lanes count is known when the kernel is emitted, so that it costs nothing
 // per row. Only a row that is shorter than a window is loaded byte by byte.
+//
+// A decoder may ask for groups: vectors that are decoded together out of one longer window, which
+// has all of their columns and nothing else. Which column is in which lane is the decoder's choice.
 #ifndef QFORGE_KERNELS_EMBEDDING_COLUMNS_H_
 #define QFORGE_KERNELS_EMBEDDING_COLUMNS_H_
 
@@ -29,6 +32,8 @@ struct ColumnVector {
   int64_t offset = 0;   // of the window, in bytes from the row's first
   int skipped = 0;      // elements of the window in front of the first column
   int exact_bytes = 0;  // 0: the window may be loaded; otherwise so many bytes, and no more
+  int parts = 1;        // more: this is one of a group of so many,
+  int part = 0;         // namely this one
 };
 
 // Columns that are in registers at the same time. A bag is walked once per block.
@@ -42,9 +47,10 @@ struct ColumnBlock {
 };
 
 // Cuts the columns into blocks of at most `max_vectors` >= 3 vectors of `lanes` columns, which load
-// windows of `window_bytes`. Only the last vector of the last block may be in part.
+// windows of `window_bytes` each or, as long as one fits, in groups of `groups` vectors, the
+// largest first. Only the last vector of the last block may be in part.
 std::vector<ColumnBlock> CutIntoBlocks(const EmbeddingKernel& kernel, int lanes, int window_bytes,
-                                       int max_vectors);
+                                       const std::vector<int>& groups, int max_vectors);
 
 }  // namespace qforge::kernels
 

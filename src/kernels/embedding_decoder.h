@@ -34,9 +34,12 @@ class RowDecoder {
 
   // Bytes that loading one vector touches.
   virtual int WindowBytes() const = 0;
-  // The lane in which the column `column` of these ends.
-  virtual int LaneOf(const ColumnVector& columns, int column) const {
-    return columns.skipped + column;
+  // How many vectors groups have, the largest first. Each number is a power of two.
+  virtual std::vector<int> Groups() const { return {}; }
+  // The column that ends in `lane`: of a group from the group's first one, else from the vector's.
+  // Of lanes that nobody asked for, any other number.
+  virtual int ColumnOf(const ColumnVector& columns, int lane) const {
+    return lane - columns.skipped;
   }
 
   virtual void EmitKernelStart() {}
@@ -47,9 +50,10 @@ class RowDecoder {
   // EmitRowStart() leaves alone what EmitAdd() and EmitDecode() use until EmitRowTurn().
   virtual bool StartsAhead() const { return false; }
   virtual void EmitRowTurn() {}
-  // Adds the row, or the weight times the row, to the sum of a bag.
+  // Adds the row, or the weight times the row, to the sum of a bag. The parts of a group follow
+  // each other, and scratches are left alone in between.
   virtual void EmitAdd(jit::Vec sum, const ColumnVector& columns, const RowTerms& row) = 0;
-  // The row, or the weight times the row, by itself.
+  // The row, or the weight times the row, by itself. Not of groups.
   virtual void EmitDecode(jit::Vec to, const ColumnVector& columns, const RowTerms& row) = 0;
   virtual void EmitBagEnd(const std::vector<jit::Vec>&) {}
 

@@ -64,7 +64,8 @@ class Walk {
         lines_(LinesToPrefetch(shape_.bytes, kernel)),
         registers_(TakeRegisters()) {
     decoder_ = RowDecoder::Make(e_, kernel, registers_);
-    blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), e_.vectors().Free());
+    blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), decoder_->Groups(),
+                            e_.vectors().Free());
     for (const ColumnBlock& block : blocks_) {
       sums_.resize(std::max(sums_.size(), block.vectors.size()));
     }

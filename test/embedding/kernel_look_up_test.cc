@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "embedding/kernel_case.h"
 #include "support/isas.h"
@@ -68,6 +69,36 @@ TEST_P(EmbeddingKernels, TheLargestDimension) {
     kernel.dimension = int64_t{1} << 20;
     kernel.prefetch = kernels::RowPrefetch::kFromMemoryTwice;
     ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, 77));
+  }
+}
+
+// Rows from memory, whose vectors are decoded in groups: all ways to divide a row into groups and
+// other vectors, in one block and more.
+TEST(EmbeddingKernelGroups, EveryDimension) {
+  if (!IsaSupported(Isa::kAvx512)) GTEST_SKIP() << "vectors of 64 bytes only";
+  std::vector<int64_t> dimensions;
+  for (int64_t d = 120; d <= 400; ++d) dimensions.push_back(d);
+  for (int64_t d : {511, 512, 640, 770, 1024, 1700, 2500}) dimensions.push_back(d);
+  uint64_t seed = 5000;
+  for (const EmbeddingKernel& format : FormatVariants()) {
+    if (format.format < RowFormat::kU4 || format.format > RowFormat::kTwoTier4) continue;
+    std::vector<EmbeddingKernel> options;
+    for (const EmbeddingKernel& kernel : OptionVariants(format)) {
+      if (kernel.pooling != Pooling::kNone) options.push_back(kernel);
+    }
+    Random random(seed);
+    for (const int64_t dimension : dimensions) {
+      for (const ParameterPlace place : {ParameterPlace::kLast, ParameterPlace::kFirst}) {
+        EmbeddingKernel kernel = options[random.Integer<size_t>(0, options.size() - 1)];
+        kernel.isa = Isa::kAvx512;
+        kernel.dimension = dimension;
+        kernel.place = place;
+        kernel.prefetch = dimension % 2 == 0 ? kernels::RowPrefetch::kFromMemory
+                                             : kernels::RowPrefetch::kFromMemoryTwice;
+        ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, ++seed));
+        ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kInFront, ++seed));
+      }
+    }
   }
 }
 
