@@ -273,8 +273,7 @@ class TableDecoder final : public DecoderBase {
         EmitLoadCodebook(row.parameters + static_cast<int>(shape_.parameters));
         break;
       case RowFormat::kTwoTier4:
-        e_.movzx(r_.general_scratch.cvt32(),
-                 e_.word[row.parameters + static_cast<int>(shape_.parameters)]);
+        EmitLoadCodebookNumber(e_, kernel_, r_.general_scratch, r_.arguments, row.parameters);
         e_.shl(r_.general_scratch, 5);  // 16 centres of 2 bytes
         e_.add(r_.general_scratch,
                e_.ptr[r_.arguments + static_cast<int>(offsetof(EmbeddingArguments, codebooks))]);
@@ -386,6 +385,18 @@ class TableDecoder final : public DecoderBase {
 };
 
 }  // namespace
+
+// A number in which a bit has flipped must not lead away from the codebooks: the row fails its
+// check all the same.
+void EmitLoadCodebookNumber(Emitter& e, const EmbeddingKernel& kernel, const jit::Register& to,
+                            const jit::Register& arguments, const AddressTerms& row) {
+  e.movzx(to.cvt32(), e.word[row + static_cast<int>(ShapeOfRow(kernel).parameters)]);
+  if (kernel.check == RowCheck::kNone) return;
+  const Address last =
+      e.ptr[arguments + static_cast<int>(offsetof(EmbeddingArguments, last_codebook))];
+  e.cmp(to, last);
+  e.cmova(to, last);
+}
 
 std::unique_ptr<RowDecoder> RowDecoder::Make(Emitter& emitter, const EmbeddingKernel& kernel,
                                              const DecoderRegisters& registers) {

@@ -58,6 +58,11 @@ class RowDecoder {
                                           const DecoderRegisters& registers);
 };
 
+// The number of the codebook that the twotier4 row at `row` names.
+void EmitLoadCodebookNumber(jit::Emitter& emitter, const EmbeddingKernel& kernel,
+                            const jit::Register& to, const jit::Register& arguments,
+                            const jit::AddressTerms& row);
+
 }  // namespace qforge::kernels
 
 #endif  // QFORGE_KERNELS_EMBEDDING_DECODER_H_

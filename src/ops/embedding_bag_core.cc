@@ -27,6 +27,20 @@ const char* PoolingName(Pooling pooling) {
   return "gather";
 }
 
+const char* PolicyName(SoftErrorPolicy policy) {
+  switch (policy) {
+    case SoftErrorPolicy::kOff:
+      break;
+    case SoftErrorPolicy::kReport:
+      return "report";
+    case SoftErrorPolicy::kRecompute:
+      return "recompute";
+    case SoftErrorPolicy::kFail:
+      return "fail";
+  }
+  return "nothing";
+}
+
 // AMD's cores do from Zen 4 on, the first with AVX-512. Others may take 150 cycles.
 bool MultipliesSubnormalsFast() {
   const cpu::CpuInfo& host = cpu::Host();
@@ -68,6 +82,14 @@ Status CheckOptions(const EmbeddingBagOptions& options) {
   if (options.prefetch_distance < -1 || options.prefetch_distance > kMostPrefetchDistance) {
     return Status::Error(StatusCode::kOutOfRange, "options.prefetch_distance",
                          "%d is not in [-1, %d]", options.prefetch_distance, kMostPrefetchDistance);
+  }
+  const SoftErrorOptions& soft_errors = options.soft_errors;
+  if (soft_errors.policy > SoftErrorPolicy::kFail) {
+    return NotOne("options.soft_errors.policy", static_cast<int>(soft_errors.policy), "policy");
+  }
+  if (soft_errors.sample_interval < 1) {
+    return Status::Error(StatusCode::kOutOfRange, "options.soft_errors.sample_interval",
+                         "%" PRId64 " is less than 1", soft_errors.sample_interval);
   }
   return Status();
 }
@@ -127,10 +149,17 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
     core.second_prefetch_distance = plan::SecondPrefetchDistance(table.dimension(), core.row_bytes,
                                                                  core.options.prefetch_distance);
   }
+  core.ResolveCheck();
   if (core.scalar()) return core;
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));
   QFORGE_RETURN_IF_ERROR(core.Resolve(8, &core.functions_64));
   return core;
+}
+
+void BagCore::ResolveCheck() {
+  if (options.soft_errors.policy == SoftErrorPolicy::kOff) return;
+  if (table->layout.checksum) check = kernels::RowCheck::kInRow;
+  if (table->checksums != nullptr) check = kernels::RowCheck::kBeside;
 }
 
 kernels::RowPrefetch BagCore::Prefetch() const {
@@ -151,6 +180,8 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
   kernel.fast_subnormals = table->layout.format == RowFormat::kE4M3 &&
                            options.pooling != Pooling::kNone && MultipliesSubnormalsFast();
   kernel.output = options.output;
+  kernel.check = check;
+  kernel.sampled = check != kernels::RowCheck::kNone && options.soft_errors.sample_interval != 1;
   return kernel;
 }
 
@@ -189,6 +220,13 @@ std::string BagCore::Describe() const {
               : "  prefetch: " + std::to_string(options.prefetch_distance) +
                     (from_memory ? " positions ahead, from memory\n"
                                  : " positions ahead, from the caches\n");
+  if (check != kernels::RowCheck::kNone) {
+    text += std::string("  rows are checked, by checksums ") +
+            (check == kernels::RowCheck::kInRow ? "in the rows" : "beside the rows");
+    const int64_t interval = options.soft_errors.sample_interval;
+    if (interval != 1) text += ", one bag in " + std::to_string(interval);
+    text += std::string("; on an error: ") + PolicyName(options.soft_errors.policy) + "\n";
+  }
   return text + (options.trusted ? "  indices are trusted\n" : "  indices are checked\n");
 }
 
