@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "kernels/embedding_row_check.h"
 #include "qforge/half.h"
 
 namespace qforge::kernels {
@@ -30,6 +31,23 @@ class DecoderBase : public RowDecoder {
   }
   AddressTerms Window(const ColumnVector& columns, const RowTerms& row) const {
     return row.payload + static_cast<int>(columns.offset);
+  }
+  // The bytes of a window, as they are. Adds those of its columns to the sums that are checked.
+  void EmitLoadChecked(Vec to, const ColumnVector& columns, const RowTerms& row) {
+    const AddressTerms window = Window(columns, row);
+    if (columns.exact_bytes != 0) {
+      e_.LoadExact(to, window);
+    } else if (WindowBytes() == e_.vector_bytes()) {
+      e_.Load(to, e_.ptr[window]);
+    } else if (WindowBytes() == 32) {
+      e_.vmovups(xb::Ymm(to.index), e_.ptr[window]);
+    } else if (WindowBytes() == 16) {
+      e_.vmovups(e_.Low(to), e_.ptr[window]);
+    } else {
+      e_.vmovq(e_.Low(to), e_.ptr[window]);
+    }
+    const int element_bytes = shape_.element_bits / 8;
+    checker_->EmitLoaded(to, columns.skipped * element_bytes, columns.count * element_bytes);
   }
   void EmitScaleByWeight(Vec v) {
     if (weighted()) e_.MulF32(v, v, e_.Full(r_.weight));
@@ -78,6 +96,7 @@ class FloatDecoder final : public DecoderBase {
   }
 
   int WindowBytes() const override { return e_.lanes() * shape_.element_bits / 8; }
+  bool LoadsWholeBytes() const override { return shape_.element_bits > 8; }
 
   void EmitKernelStart() override {
     adder_.EmitKernelStart();
@@ -86,7 +105,7 @@ class FloatDecoder final : public DecoderBase {
 
   void EmitAdd(Vec sum, const ColumnVector& columns, const RowTerms& row) override {
     const Vec x = r_.scratch[0];
-    if (kernel_.format == RowFormat::kF32 && columns.exact_bytes == 0) {
+    if (kernel_.format == RowFormat::kF32 && columns.exact_bytes == 0 && checker_ == nullptr) {
       const Address window = e_.ptr[Window(columns, row)];
       return weighted() ? e_.FmaAddF32(sum, r_.weight, window) : e_.AddF32(sum, sum, window);
     }
@@ -123,8 +142,13 @@ class FloatDecoder final : public DecoderBase {
 
   void EmitLoad(Vec to, const ColumnVector& columns, const RowTerms& row) {
     const AddressTerms window = Window(columns, row);
-    if (columns.exact_bytes == 0) return EmitConvert(to, e_.ptr[window]);
-    e_.LoadExact(to, window);
+    if (checker_ != nullptr) {
+      EmitLoadChecked(to, columns, row);
+    } else if (columns.exact_bytes == 0) {
+      return EmitConvert(to, e_.ptr[window]);
+    } else {
+      e_.LoadExact(to, window);
+    }
     EmitConvert(to, shape_.element_bits == 32   ? e_.Full(to)
                     : shape_.element_bits == 16 ? e_.Half(to)
                                                 : e_.Low(to));
@@ -165,6 +189,7 @@ class ByteDecoder final : public DecoderBase {
         bias_(e_.vectors().Take()) {}
 
   int WindowBytes() const override { return e_.lanes(); }
+  bool LoadsWholeBytes() const override { return kernel_.dimension < 8 * e_.lanes(); }
 
   void EmitBagStart() override { e_.Zero(bias_); }
 
@@ -207,7 +232,10 @@ class ByteDecoder final : public DecoderBase {
   }
 
   void EmitLoad(Vec to, const ColumnVector& columns, const RowTerms& row) {
-    if (columns.exact_bytes == 0) {
+    if (checker_ != nullptr) {
+      EmitLoadChecked(to, columns, row);
+      e_.ExtendU8To32(to, e_.Low(to));
+    } else if (columns.exact_bytes == 0) {
       e_.ExtendU8To32(to, e_.ptr[Window(columns, row)]);
     } else {
       e_.LoadExact(to, Window(columns, row));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/arithmetic.h"
 #include "base/row_checksum.h"
 
 namespace qforge::kernels {
@@ -20,39 +21,54 @@ constexpr int64_t kCodebookBytes = 32;
 constexpr int64_t kMostUnrolled = 64;
 
 // Registers for weights, where there are many. Others come from memory each time.
-constexpr size_t kMostHeld = 3;
+constexpr size_t kMostHeld = 4;
 
-// More rows than one on their way need more sums than one: a dot product takes 4 or 5 cycles.
-constexpr int kMostSums = 4;
+// A dot product takes 4 or 5 cycles, in which others cannot be added to the same sum. Up to so many
+// windows of a row have a sum each. More share two, which are added to the total row by row.
+constexpr int64_t kMostSums = 6;
+constexpr int kSharedSums = 2;
 
 uint8_t WeightOf(const CheckedBytes& stretch, int64_t i) {
-  if (i >= stretch.bytes) return 0;
+  if (i >= stretch.bytes || (i >= stretch.loaded_begin && i < stretch.loaded_end)) return 0;
   return static_cast<uint8_t>(i < stretch.checksum ? 1
                                                    : base::ChecksumWeight(i - stretch.checksum));
 }
 
-int WidthOf(const CheckedBytes& stretch, int vector_bytes) {
+// The narrowest of 16 bytes and more that holds so many, or all of a vector.
+int WidthFor(int64_t bytes, int vector_bytes) {
+  int width = 16;
+  while (width < bytes && width < vector_bytes) width *= 2;
+  return width;
+}
+
+// The widest that the stretch has room for. Fewer than 4 bytes are loaded one at a time.
+int WidestIn(const CheckedBytes& stretch, int vector_bytes) {
   int width = vector_bytes;
-  if (stretch.padded) {
-    while (width > 16 && width / 2 >= stretch.bytes) width /= 2;
-    return width;
-  }
   while (width > stretch.bytes && width > 4) width /= 2;
   return width > stretch.bytes ? static_cast<int>(stretch.bytes) : width;
 }
 
 }  // namespace
 
-CheckedWindows::CheckedWindows(const CheckedBytes& stretch, int vector_bytes)
-    : width_(WidthOf(stretch, vector_bytes)) {
-  for (int64_t done = 0; done < stretch.bytes; done += width_) {
+// A wide window of a row nearly always lies in two cache lines, which takes twice as long: what is
+// left at the end is loaded by a narrow one (u4 rows of 256 on Zen 5: checking takes 6 % instead of
+// 11).
+CheckedWindows::CheckedWindows(const CheckedBytes& stretch, int vector_bytes) {
+  const int widest = WidestIn(stretch, vector_bytes);
+  for (int64_t done = 0;;) {
+    // To the next byte that is not in a register.
+    if (done >= stretch.loaded_begin) done = std::max(done, stretch.loaded_end);
+    if (done >= stretch.bytes) break;
+    const int64_t end = done < stretch.loaded_begin ? stretch.loaded_begin : stretch.bytes;
+    const int fitting = WidthFor(end - done, vector_bytes);
+    const int width = stretch.padded ? fitting : std::min(fitting, widest);
     Window window;
-    const int64_t last = stretch.padded ? done : stretch.bytes - width_;
-    window.offset = std::min(done, last);
-    window.weights.assign(static_cast<size_t>(width_), 0);
-    for (int64_t i = done - window.offset; i < width_; ++i) {
+    window.offset = stretch.padded ? done : std::min(done, stretch.bytes - width);
+    window.weights.assign(static_cast<size_t>(width), 0);
+    for (int64_t i = done - window.offset; i < width; ++i) {
       window.weights[static_cast<size_t>(i)] = WeightOf(stretch, window.offset + i);
     }
+    done = window.offset + width;
     windows_.push_back(std::move(window));
   }
   if (std::ssize(windows_) <= kMostUnrolled) return;
@@ -62,47 +78,80 @@ CheckedWindows::CheckedWindows(const CheckedBytes& stretch, int vector_bytes)
   looped_ = (other - windows_.begin()) / kUnrolled * kUnrolled;
 }
 
-RowChecker::RowChecker(Emitter& emitter, int64_t row_bytes, RowCheck check, bool codebooks,
-                       const Vec* scratch, const Register& counter)
+RowChecker::RowChecker(Emitter& emitter, const CheckedRow& row, const Vec* scratch,
+                       const Register& counter)
     : e_(emitter),
       weights_scratch_(scratch[0]),
       bytes_scratch_(scratch[1]),
       counter_(counter),
-      checksum_bytes_(base::ChecksumBytes(row_bytes)) {
-  const bool beside = check == RowCheck::kBeside;
-  row_ = CheckedWindows({row_bytes + (beside ? 0 : checksum_bytes_), row_bytes}, e_.vector_bytes());
-  TakeSums(row_, e_.evex() ? kMostSums : 1);
+      loaded_width_(row.loaded_width),
+      checksum_bytes_(base::ChecksumBytes(row.bytes)) {
+  const bool beside = row.check == RowCheck::kBeside;
+  CheckedBytes in_row;
+  in_row.bytes = row.bytes + (beside ? 0 : checksum_bytes_);
+  in_row.checksum = row.bytes;
+  in_row.loaded_begin = row.loaded_begin;
+  in_row.loaded_end = row.loaded_end;
+  row_ = CheckedWindows(in_row, e_.vector_bytes());
+  if (loaded_width_ != 0) {
+    CountWindows(loaded_width_,
+                 base::CeilDiv<int64_t>(row.loaded_end - row.loaded_begin, loaded_width_));
+    if (e_.evex()) {
+      held_.push_back(
+          {std::vector<uint8_t>(static_cast<size_t>(loaded_width_), 1), e_.vectors().Take()});
+    }
+  }
+  CountWindows(row_);
   if (beside) {
     checksum_ = CheckedWindows({checksum_bytes_, 0, true}, e_.vector_bytes());
-    TakeSums(checksum_, 1);
+    CountWindows(checksum_);
   }
-  if (codebooks) {
-    codebook_ = CheckedWindows({kCodebookBytes, kCodebookBytes}, 16);
+  if (row.codebooks) {
+    codebook_ = CheckedWindows({kCodebookBytes, kCodebookBytes}, 32);
     codebook_checksum_ =
         CheckedWindows({base::ChecksumBytes(kCodebookBytes), 0, true}, e_.vector_bytes());
-    TakeSums(codebook_, 1);
-    TakeSums(codebook_checksum_, 1);
+    CountWindows(codebook_);
+    CountWindows(codebook_checksum_);
   }
+  TakeSums();
   if (!e_.evex()) return;
   for (const CheckedWindows* stretch : {&row_, &checksum_, &codebook_, &codebook_checksum_}) {
     HoldWeights(*stretch);
   }
 }
 
-// Sums of one width serve all stretches of it.
-void RowChecker::TakeSums(const CheckedWindows& stretch, int most) {
-  for (const Sums& sums : sums_) {
-    if (sums.width == std::max(stretch.width(), 16)) return;
-  }
-  const int count = static_cast<int>(std::min<int64_t>(std::ssize(stretch.windows()), most));
-  sums_.push_back({std::max(stretch.width(), 16), e_.vectors().Take(count)});
+void RowChecker::CountWindows(const CheckedWindows& stretch) {
+  for (const CheckedWindows::Window& window : stretch.windows()) CountWindows(window.width(), 1);
 }
 
-const std::vector<Vec>& RowChecker::SumsOf(int width) const {
+// Sums of one width serve all stretches of it.
+void RowChecker::CountWindows(int width, int64_t windows) {
+  width = std::max(width, 16);
+  for (Sums& sums : sums_) {
+    if (sums.width != width) continue;
+    sums.windows += windows;
+    return;
+  }
+  sums_.push_back({width, windows, {}, {}});
+}
+
+void RowChecker::TakeSums() {
+  for (Sums& sums : sums_) {
+    const bool in_turn = e_.evex() && e_.traits().vnni;
+    if (sums.windows > kMostSums && in_turn) {
+      sums.vectors = e_.vectors().Take(kSharedSums);
+      sums.totals = e_.vectors().Take(1);
+    } else {
+      sums.vectors = e_.vectors().Take(in_turn ? static_cast<int>(sums.windows) : 1);
+    }
+  }
+}
+
+Vec RowChecker::NextSum(int width) {
   const auto sums = std::find_if(sums_.begin(), sums_.end(), [&](const Sums& candidate) {
     return candidate.width == std::max(width, 16);
   });
-  return sums->vectors;
+  return sums->vectors[sums->next++ % sums->vectors.size()];
 }
 
 void RowChecker::HoldWeights(const CheckedWindows& stretch) {
@@ -134,33 +183,58 @@ void RowChecker::EmitKernelStart() {
 
 void RowChecker::EmitZero() {
   for (const Sums& sums : sums_) {
+    for (Vec sum : sums.totals.empty() ? sums.vectors : sums.totals) e_.Zero(sum);
+  }
+}
+
+void RowChecker::EmitRowStart() {
+  for (const Sums& sums : sums_) {
+    if (sums.totals.empty()) continue;
     for (Vec sum : sums.vectors) e_.Zero(sum);
   }
 }
 
+void RowChecker::EmitRowEnd() {
+  for (const Sums& sums : sums_) {
+    if (sums.totals.empty()) continue;
+    const xb::Xmm total = Part(sums.totals.front(), sums.width);
+    for (Vec sum : sums.vectors) e_.vpaddd(total, total, Part(sum, sums.width));
+  }
+}
+
+void RowChecker::EmitLoaded(Vec bytes, int skipped, int count) {
+  std::vector<uint8_t> weights(static_cast<size_t>(loaded_width_), 0);
+  std::fill_n(weights.begin() + skipped, count, uint8_t{1});
+  const HeldWeights* const held = FindHeld(weights);
+  const Vec by = held == nullptr ? weights_scratch_ : held->vector;
+  if (held == nullptr) e_.Load(by, Constant(weights));
+  EmitAddProducts(NextSum(loaded_width_), loaded_width_, by, Part(bytes, loaded_width_));
+}
+
 void RowChecker::EmitStretch(const CheckedWindows& stretch, const AddressTerms& at) {
-  const std::vector<Vec>& sums = SumsOf(stretch.width());
   const auto emit = [&](int64_t i, const AddressTerms& from) {
     const CheckedWindows::Window& window = stretch.windows()[static_cast<size_t>(i)];
-    EmitWindow(sums[static_cast<size_t>(i) % sums.size()], stretch.width(), window.weights,
-               from + static_cast<int>(window.offset));
+    EmitWindow(window, from + static_cast<int>(window.offset));
   };
   if (stretch.looped() != 0) {
-    const int64_t bytes = stretch.looped() * stretch.width();
+    const int width = stretch.windows().front().width();
+    const int64_t bytes = stretch.looped() * width;
     jit::Label again;
     e_.mov(counter_, -bytes);
     e_.L(again);
     for (int64_t i = 0; i < CheckedWindows::kUnrolled; ++i) {
       emit(i, at + counter_ + static_cast<int>(bytes));
     }
-    e_.add(counter_, CheckedWindows::kUnrolled * stretch.width());
+    e_.add(counter_, CheckedWindows::kUnrolled * width);
     e_.jnz(again, Emitter::T_NEAR);
   }
   for (int64_t i = stretch.looped(); i < std::ssize(stretch.windows()); ++i) emit(i, at);
 }
 
-void RowChecker::EmitWindow(Vec sum, int width, const std::vector<uint8_t>& weights,
-                            const AddressTerms& at) {
+void RowChecker::EmitWindow(const CheckedWindows::Window& window, const AddressTerms& at) {
+  const std::vector<uint8_t>& weights = window.weights;
+  const int width = window.width();
+  const Vec sum = NextSum(width);
   const HeldWeights* const held = FindHeld(weights);
   const Vec by = held == nullptr ? weights_scratch_ : held->vector;
   if (held == nullptr) e_.Load(by, Constant(weights));
@@ -206,7 +280,7 @@ xb::Xmm RowChecker::Part(Vec v, int width) const {
 void RowChecker::EmitTotal(const Register& to) {
   const Vec part = bytes_scratch_;
   // From the widest sums on, each is folded into one of half its width.
-  Vec total = sums_.front().vectors.front();
+  Vec total{};
   for (int width = 64; width >= 16; width /= 2) {
     bool any = false;
     for (const Sums& sums : sums_) any = any || sums.width > width;
@@ -216,7 +290,7 @@ void RowChecker::EmitTotal(const Register& to) {
     }
     for (const Sums& sums : sums_) {
       if (sums.width != width) continue;
-      for (Vec sum : sums.vectors) {
+      for (Vec sum : sums.totals.empty() ? sums.vectors : sums.totals) {
         if (!any) {
           total = sum;
           any = true;

@@ -26,7 +26,10 @@ const Register kScratch{Gpr::R9};
 void GenerateScrub(Emitter& e, int64_t bytes, RowCheck check) {
   const bool beside = check == RowCheck::kBeside;
   const std::vector<Vec> scratch = e.vectors().Take(2);
-  RowChecker checker(e, bytes, check, false, scratch.data(), kScratch);
+  CheckedRow row;
+  row.bytes = bytes;
+  row.check = check;
+  RowChecker checker(e, row, scratch.data(), kScratch);
   const auto load = [&](const Register& to, size_t offset) {
     e.mov(to, e.ptr[kArguments + static_cast<int>(offset)]);
   };
@@ -44,8 +47,10 @@ void GenerateScrub(Emitter& e, int64_t bytes, RowCheck check) {
   e.cmp(kNumber, kCount);
   e.jge(done, Emitter::T_NEAR);
   checker.EmitZero();
+  checker.EmitRowStart();
   checker.EmitRow(kRow);
   if (beside) checker.EmitChecksum(kChecksum);
+  checker.EmitRowEnd();
   checker.EmitTotal(kScratch);
   e.test(kScratch.cvt32(), kScratch.cvt32());
   e.jnz(done, Emitter::T_NEAR);

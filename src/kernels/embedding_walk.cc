@@ -73,9 +73,7 @@ class Walk {
         registers_(TakeRegisters()) {
     decoder_ = RowDecoder::Make(e_, kernel, registers_);
     if (kernel.check != RowCheck::kNone) {
-      checker_ = std::make_unique<RowChecker>(e_, shape_.content, kernel.check,
-                                              kernel.format == RowFormat::kTwoTier4,
-                                              registers_.scratch, kScratch);
+      checker_ = std::make_unique<RowChecker>(e_, RowToCheck(), &registers_.scratch[1], kScratch);
     }
     blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), e_.vectors().Free());
     for (const ColumnBlock& block : blocks_) {
@@ -107,6 +105,18 @@ class Walk {
     return registers;
   }
 
+  CheckedRow RowToCheck() const {
+    CheckedRow row;
+    row.bytes = shape_.content;
+    row.check = kernel_.check;
+    row.codebooks = kernel_.format == RowFormat::kTwoTier4;
+    if (!decoder_->LoadsWholeBytes()) return row;
+    row.loaded_begin = shape_.payload;
+    row.loaded_end = shape_.payload + kernel_.dimension * shape_.element_bits / 8;
+    row.loaded_width = decoder_->WindowBytes();
+    return row;
+  }
+
   void EmitStart();
   void EmitOutputRow();
   void EmitBlock(const ColumnBlock& block);
@@ -123,8 +133,14 @@ class Walk {
   void EmitFindRowAhead(const jit::AddressTerms& index, const Register& scratch);
   void EmitPrefetchLines(size_t begin, size_t end);
   void EmitLoadWeight(const Register& position);
+  // Whether columns of this block, or the rest of the row with them, are added to the sums that are
+  // checked. The first block takes the rest.
+  bool AddsToCheck(const ColumnBlock& block) const {
+    return checks_ && (block.first_column == 0 || decoder_->LoadsWholeBytes());
+  }
   void EmitCheckedOutputRow(Label& end);
   void EmitCheckRow(const ColumnBlock& block);
+  void EmitCheckRest();
   void EmitFindChecksum(const Register& to, const Register& index);
 
   Emitter& e_;
@@ -191,8 +207,10 @@ void Walk::EmitCheckedOutputRow(Label& end) {
   }
   checker_->EmitZero();
   checks_ = true;
+  if (decoder_->LoadsWholeBytes()) decoder_->AddLoadedTo(checker_.get());
   EmitOutputRow();
   checks_ = false;
+  decoder_->AddLoadedTo(nullptr);
   checker_->EmitTotal(kScratch);
   e_.test(kScratch.cvt32(), kScratch.cvt32());
   e_.jnz(end, Emitter::T_NEAR);
@@ -331,13 +349,14 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   } else {
     EmitStartRow(kRow, kPosition, block, row, missing);
   }
+  if (AddsToCheck(block)) checker_->EmitRowStart();
   for (size_t i = 0; i < sums.size(); ++i) {
     decoder_->EmitAdd(sums[i], block.vectors[i], row);
     if (in_between) {
       EmitPrefetchLines(i * lines_.size() / sums.size(), (i + 1) * lines_.size() / sums.size());
     }
   }
-  if (checks_) EmitCheckRow(block);
+  if (AddsToCheck(block)) EmitCheckRow(block);
   e_.L(missing);
   e_.inc(kPosition);
   e_.cmp(kPosition, end);
@@ -380,8 +399,9 @@ void Walk::EmitGather(const ColumnBlock& block, const RowTerms& row) {
     e_.js(missing, Emitter::T_NEAR);
   }
   decoder_->EmitRowStart(row);
+  if (AddsToCheck(block)) checker_->EmitRowStart();
   for (size_t i = 0; i < sums.size(); ++i) decoder_->EmitDecode(sums[i], block.vectors[i], row);
-  if (checks_) EmitCheckRow(block);
+  if (AddsToCheck(block)) EmitCheckRow(block);
   if (!kernel_.mapped) return;
   e_.jmp(done, Emitter::T_NEAR);
   e_.L(missing);
@@ -389,9 +409,13 @@ void Walk::EmitGather(const ColumnBlock& block, const RowTerms& row) {
   e_.L(done);
 }
 
-// Adds the row at kRow, in which `block` is the first, to the sums that are checked.
+// Adds what the decoder does not add of the row at kRow to the sums that are checked.
 void Walk::EmitCheckRow(const ColumnBlock& block) {
-  if (block.first_column != 0) return;
+  if (block.first_column == 0) EmitCheckRest();
+  checker_->EmitRowEnd();
+}
+
+void Walk::EmitCheckRest() {
   // Pooled, kRow is an offset from kRows.
   const bool relative = pooled();
   if (checker_->loops()) {
@@ -408,14 +432,15 @@ void Walk::EmitCheckRow(const ColumnBlock& block) {
     checker_->EmitChecksum(kScratch);
   }
   if (kernel_.format != RowFormat::kTwoTier4) return;
+  static_assert(base::ChecksumBytes(kCodebookBytes) == 2);
   EmitLoadCodebookNumber(e_, kernel_, kScratch, kArguments, relative ? kRows + kRow : kRow);
-  e_.shl(kScratch, 5);
-  e_.add(kScratch, Argument(offsetof(EmbeddingArguments, codebooks)));
-  checker_->EmitCodebook(kScratch);
-  EmitLoadCodebookNumber(e_, kernel_, kScratch, kArguments, relative ? kRows + kRow : kRow);
-  e_.imul(kScratch, kScratch, static_cast<int>(base::ChecksumBytes(kCodebookBytes)));
+  e_.add(kScratch, kScratch);
   e_.add(kScratch, Argument(offsetof(EmbeddingArguments, codebook_checksums)));
   checker_->EmitCodebookChecksum(kScratch);
+  e_.sub(kScratch, Argument(offsetof(EmbeddingArguments, codebook_checksums)));
+  e_.shl(kScratch, 4);  // twice the number becomes 32 times
+  e_.add(kScratch, Argument(offsetof(EmbeddingArguments, codebooks)));
+  checker_->EmitCodebook(kScratch);
 }
 
 // Lets `to` be where the checksum of row `index` is that stands beside it.

@@ -14,6 +14,7 @@ namespace qforge {
 namespace {
 
 constexpr int kMostPrefetchDistance = 1024;
+constexpr int64_t kLineBytes = 64;
 
 const char* PoolingName(Pooling pooling) {
   switch (pooling) {
@@ -108,7 +109,6 @@ Status CheckRowMap(ArrayView<const int32_t> map, int64_t rows) {
 
 // Whether no row lies in more cache lines than a row that begins with one.
 bool LieInFewestLines(const pack::EmbeddingTableData& table) {
-  constexpr int64_t kLineBytes = 64;
   int64_t alignment = kLineBytes;  // of every row
   while (table.layout.stride % alignment != 0 ||
          !base::IsAligned(table.data, static_cast<uintptr_t>(alignment))) {
@@ -137,10 +137,14 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   core.output_element_bytes = DataTypeSize(options.output);
   core.table_bytes = TableExtent(table.rows(), table.layout());
   core.codebook_bytes = core.table->clusters * kCodebookCentres * int64_t{sizeof(Half)};
+  core.ResolveCheck();
+  // A checksum that stands beside its row is a line more that is on its way.
+  const int64_t fetched_bytes =
+      core.row_bytes + (core.check == kernels::RowCheck::kBeside ? kLineBytes : 0);
   const cpu::CpuInfo& host = cpu::Host();
   if (options.prefetch_distance == -1) {
     core.options.prefetch_distance = plan::PrefetchDistance(
-        core.row_bytes, table.bytes(),
+        fetched_bytes, table.bytes(),
         plan::NearTableBytes(table.dimension(), core.row_bytes, host.l1d.bytes, host.l2.bytes),
         host.l3.bytes);
   }
@@ -149,7 +153,6 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
     core.second_prefetch_distance = plan::SecondPrefetchDistance(table.dimension(), core.row_bytes,
                                                                  core.options.prefetch_distance);
   }
-  core.ResolveCheck();
   if (core.scalar()) return core;
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));
   QFORGE_RETURN_IF_ERROR(core.Resolve(8, &core.functions_64));
