@@ -82,9 +82,7 @@ struct EmbeddingBagOptions {
 //   kReport     the call succeeds; the bag holds what its rows gave as they were read
 //   kRecompute  the rows are read from memory once more; if they agree now the bag is right, and
 //               otherwise the call fails as with kFail
-//   kFail       kDataCorrupted, with the bag and the first row that does not agree; with several,
-//   the
-//               first bag
+//   kFail       kDataCorrupted, with the first bag that failed and its first row that does not agree
 //
 // A call that fails so does all its bags nevertheless: those that failed hold what their rows gave,
 // all others are right. RunAll() does all look-ups, and returns the first such error in order.
@@ -95,11 +93,12 @@ struct EmbeddingBagOptions {
 // core itself can do better: results are the same bits on every core, ISA and number of threads, so
 // that a second call elsewhere verifies the first exactly. Indices, bounds, weights and output are
 // the caller's; an index in which a bit has flipped reads another sound row. Some bytes are loaded
-// twice, for their value and for the check, nanoseconds apart: what is wrong the first time alone goes
-// unseen.
+// twice, for their value and for the check, nanoseconds apart: what is wrong the first time alone
+// goes unseen.
 //
-// What it costs: see bench/README.md. Rows of f32, f16 and bf16 whose size is a multiple of a cache line
-// are cheaper with checksums beside them, since those in the rows push the next row off its line.
+// What it costs: see bench/README.md. Rows of f32, f16 and bf16 whose size is a multiple of a cache
+// line are cheaper with checksums beside them, since those in the rows push the next row off its
+// line.
 
 // What changes per call.
 struct BagInput {

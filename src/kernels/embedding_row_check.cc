@@ -50,9 +50,9 @@ int WidestIn(const CheckedBytes& stretch, int vector_bytes) {
 
 }  // namespace
 
-// A wide window nearly always lies in two cache lines, which takes twice as long: what is left at the
-// end of a row is loaded by a narrow one (u4 rows of 256 on Zen 5: checking takes 6 % instead of 11).
-// Of checksums that stand beside rows, the second line has not been prefetched.
+// A wide window nearly always lies in two cache lines, which takes twice as long: what is left at
+// the end of a row is loaded by a narrow one (u4 rows of 256 on Zen 5: checking takes 6 % instead
+// of 11). Of checksums that stand beside rows, the second line has not been prefetched.
 CheckedWindows::CheckedWindows(const CheckedBytes& stretch, int vector_bytes) {
   const int widest = WidestIn(stretch, vector_bytes);
   for (int64_t done = 0;;) {
