@@ -162,11 +162,17 @@ void RowChecker::HoldWeights(const CheckedWindows& stretch) {
   }
 }
 
-// Weights of a narrow window may be the first of a wide one's.
+// Weights of a narrow window may be the first of a wide one's; but those that fill no 16 bytes, of
+// which a product always takes all, are followed by zeros.
 const RowChecker::HeldWeights* RowChecker::FindHeld(const std::vector<uint8_t>& weights) const {
   const auto held = std::find_if(held_.begin(), held_.end(), [&](const HeldWeights& candidate) {
-    return weights.size() <= candidate.weights.size() &&
-           std::equal(weights.begin(), weights.end(), candidate.weights.begin());
+    const size_t taken = std::max<size_t>(weights.size(), 16);
+    for (size_t i = 0; i < taken; ++i) {
+      const int wanted = i < weights.size() ? weights[i] : 0;
+      const int found = i < candidate.weights.size() ? candidate.weights[i] : 0;
+      if (wanted != found) return false;
+    }
+    return true;
   });
   return held == held_.end() ? nullptr : &*held;
 }
