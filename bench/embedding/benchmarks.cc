@@ -40,6 +40,17 @@ Measurement MakeLookup(const Case& which, Isa isa) {
   return Measure(comparison, comparison->lookup());
 }
 
+Measurement MakeChecked(const Case& which, Isa isa, Checksums checksums) {
+  const auto comparison = std::make_shared<Comparison>(which, isa);
+  comparison->AddChecked(checksums);
+  Measurement measurement = Measure(comparison, *comparison->checked(checksums));
+  measurement.report = [=, report = measurement.report](UserCounters& counters) {
+    report(counters);
+    AddOptional("overhead", comparison->CheckOverhead(checksums), counters);
+  };
+  return measurement;
+}
+
 Measurement MakeFbgemm(const Case& which, Isa isa) {
   const auto comparison = std::make_shared<Comparison>(which, isa);
   comparison->AddFbgemm();
@@ -59,6 +70,10 @@ void RegisterBenchmarks(const std::vector<Case>& cases, const std::vector<Isa>& 
     for (const Case& which : cases) {
       const std::string suffix = which.Name() + IsaAndThreads(isa, 1);
       RegisterMeasurement("embedding_bag/" + suffix, [=] { return MakeLookup(which, isa); });
+      RegisterMeasurement("embedding_bag/" + suffix + "/soft_error_check",
+                          [=] { return MakeChecked(which, isa, Checksums::kInRow); });
+      RegisterMeasurement("embedding_bag/" + suffix + "/soft_error_check:beside",
+                          [=] { return MakeChecked(which, isa, Checksums::kBeside); });
       if (isa != isas.front()) continue;
       if (isa != Isa::kScalar && FbgemmHas(which.format.rows)) {
         RegisterMeasurement("embedding_bag/" + suffix + "/peer:fbgemm",

@@ -9,7 +9,8 @@
 
 namespace qforge::bench {
 
-// Names: embedding_bag/FORMAT/d:D/rows:R/isa:NAME/threads:1[/peer:fbgemm] and limit/fetch/...;
+// Names: embedding_bag/FORMAT/d:D/rows:R/isa:NAME/threads:1[/VARIANT], where the variants are
+// peer:fbgemm, soft_error_check and soft_error_check:beside, and limit/fetch/...;
 // bench/README.md says what they measure. FBGEMM is measured beside the first ISA alone. Makes no
 // table yet.
 void RegisterBenchmarks(const std::vector<Case>& cases, const std::vector<Isa>& isas);

@@ -83,6 +83,17 @@ void Comparison::AddU4() {
   u4_ = Add(data, QforgeLookup(data, lookups_, isa_, MakeOutput(*data, *lookups_)));
 }
 
+void Comparison::AddChecked(Checksums checksums) {
+  Case in_row = which();
+  in_row.checksums = Checksums::kInRow;
+  const auto data = checksums == Checksums::kBeside ? TableData::WithChecksums(data_)
+                                                    : std::make_shared<const TableData>(in_row);
+  const Output output = MakeOutput(*data, *lookups_);
+  const Work work = QforgeLookup(data, lookups_, isa_, output);
+  CheckSums("qforge with checksums", work, *data, *lookups_, output);
+  (checksums == Checksums::kInRow ? checked_in_row_ : checked_beside_) = Add(data, work);
+}
+
 void Comparison::AddLimit() {
   FetchLimit limit = FindFetchLimit(data_, lookups_);
   limit_description_ = limit.description;
@@ -103,6 +114,18 @@ double Comparison::NanosecondsPerRow(size_t party) const {
 
 double Comparison::GigabytesPerSecond(size_t party) const {
   return static_cast<double>(which().row_bytes()) / NanosecondsPerRow(party);
+}
+
+std::optional<Spread> Comparison::CheckOverhead(Checksums checksums) const {
+  std::optional<Spread> overhead = Over(checked(checksums));
+  if (!overhead) return overhead;
+  for (double* const part : {&overhead->low, &overhead->median, &overhead->high}) *part -= 1;
+  return overhead;
+}
+
+std::optional<Spread> Comparison::CheckedOverFbgemm(Checksums checksums) const {
+  if (!fbgemm_ || !checked(checksums)) return std::nullopt;
+  return rounds_.Ratio(*fbgemm_, *checked(checksums));
 }
 
 std::optional<Spread> Comparison::Over(std::optional<size_t> party) const {

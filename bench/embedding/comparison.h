@@ -23,6 +23,8 @@ class Comparison {
   void AddFbgemm();
   // qforge's own look-up of the same rows of a u4 table.
   void AddU4();
+  // qforge's own look-up of the same rows with checksums, which it checks.
+  void AddChecked(Checksums checksums);
   // The loop that fetches the rows and does nothing else.
   void AddLimit();
 
@@ -32,6 +34,9 @@ class Comparison {
   size_t lookup() const { return 0; }
   std::optional<size_t> fbgemm() const { return fbgemm_; }
   std::optional<size_t> limit() const { return limit_; }
+  std::optional<size_t> checked(Checksums checksums) const {
+    return checksums == Checksums::kInRow ? checked_in_row_ : checked_beside_;
+  }
   std::string limit_description() const { return limit_description_; }
 
   double NanosecondsPerRow(size_t party) const;
@@ -42,6 +47,10 @@ class Comparison {
   std::optional<Spread> OverU4() const { return Over(u4_); }
   // Its rate over that of the limit.
   std::optional<Spread> OfLimit() const { return Over(limit_); }
+  // The part of its time that checking adds.
+  std::optional<Spread> CheckOverhead(Checksums checksums) const;
+  // How many times as fast as FBGEMM, which checks nothing, the look-up that checks is.
+  std::optional<Spread> CheckedOverFbgemm(Checksums checksums) const;
 
  private:
   size_t Add(std::shared_ptr<const TableData> data, const Work& work);
@@ -51,7 +60,7 @@ class Comparison {
   std::shared_ptr<const TableData> data_;
   std::shared_ptr<Lookups> lookups_;
   PairedRounds rounds_;
-  std::optional<size_t> fbgemm_, u4_, limit_;
+  std::optional<size_t> fbgemm_, u4_, limit_, checked_in_row_, checked_beside_;
   std::string limit_description_;
 };
 

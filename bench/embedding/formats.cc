@@ -37,6 +37,7 @@ RowLayout Case::layout() const {
   RowLayout layout;
   layout.format = format.rows;
   layout.dimension = dimension;
+  layout.checksum = checksums == Checksums::kInRow;
   return layout;
 }
 
@@ -59,6 +60,14 @@ double Case::TargetOverU4() const {
   // Out of the caches, centres in the row cost what their bytes cost.
   const bool codebook = format.rows == RowFormat::kCodebook4 && !setting.flushed;
   return codebook || format.rows == RowFormat::kU2 ? 1.0 : 0;
+}
+
+double Case::CheckBudget() const {
+  if (setting.flushed) return dimension >= 64 ? 0.15 : 1;
+  if (dimension >= 256) return 0.05;
+  if (dimension >= 128) return 0.08;
+  if (dimension >= 64) return 0.12;
+  return dimension >= 32 ? 0.3 : dimension >= 16 ? 0.6 : 1;
 }
 
 double Case::TargetOfLimit() const { return setting.flushed ? 0.9 : 0; }

@@ -29,10 +29,14 @@ struct Setting {
 inline constexpr Setting kInCache{2'000, 128, 40, false};
 inline constexpr Setting kOutOfCache{4'000'000, 10, 100, true};
 
+// Where the checksums of rows are that look-ups check.
+enum class Checksums { kNone, kInRow, kBeside };
+
 struct Case {
   Format format;
   int64_t dimension = 0;
   Setting setting;
+  Checksums checksums = Checksums::kNone;
 
   // "u4/d:64/rows:2000".
   std::string Name() const;
@@ -45,6 +49,9 @@ struct Case {
   double TargetOverFbgemm() const;  // how many times as fast
   double TargetOverU4() const;
   double TargetOfLimit() const;
+  // Of the time that checking adds, with checksums in the rows, as a part of the time without. The
+  // most that may be: 1 where nothing is asked for.
+  double CheckBudget() const;
 };
 
 }  // namespace qforge::bench

@@ -30,11 +30,18 @@ struct Row {
   std::optional<double> fbgemm_nanoseconds;
   bool fbgemm_follows = true;  // to the ISA
   Goal over_fbgemm, over_u4, of_limit;
+  Spread check_overhead, beside_overhead;
+  std::optional<Spread> checked_over_fbgemm;
   std::optional<double> limit_nanoseconds;
   std::string limit_description;
   double disturbed = 0;  // the part of the slices that were
 
-  bool missed() const { return over_fbgemm.missed() || over_u4.missed() || of_limit.missed(); }
+  bool check_missed() const { return check_overhead.median > which.CheckBudget(); }
+  bool checked_slower() const { return checked_over_fbgemm && checked_over_fbgemm->median < 1; }
+  bool missed() const {
+    return over_fbgemm.missed() || over_u4.missed() || of_limit.missed() || check_missed() ||
+           checked_slower();
+  }
 };
 
 // The level that the whole table fits into.
@@ -51,6 +58,8 @@ Row MeasureRow(const Case& which, Isa isa, bool with_fbgemm, int rounds) {
   if (with_fbgemm && FbgemmHas(which.format.rows)) comparison.AddFbgemm();
   if (which.TargetOverU4() > 0) comparison.AddU4();
   if (which.setting.flushed) comparison.AddLimit();
+  comparison.AddChecked(Checksums::kInRow);
+  comparison.AddChecked(Checksums::kBeside);
   comparison.rounds().Run(rounds);
 
   Row row;
@@ -68,6 +77,9 @@ Row MeasureRow(const Case& which, Isa isa, bool with_fbgemm, int rounds) {
     row.limit_nanoseconds = comparison.NanosecondsPerRow(*comparison.limit());
     row.limit_description = comparison.limit_description();
   }
+  row.check_overhead = *comparison.CheckOverhead(Checksums::kInRow);
+  row.beside_overhead = *comparison.CheckOverhead(Checksums::kBeside);
+  row.checked_over_fbgemm = comparison.CheckedOverFbgemm(Checksums::kInRow);
   row.disturbed = comparison.rounds().Disturbed();
   return row;
 }
@@ -91,9 +103,26 @@ void PrintGoal(const Goal& goal, bool percent) {
   }
 }
 
+// What checking rows costs: with checksums in the rows, the most that it may, > where it is more,
+// and with checksums beside them; and how many times as fast as FBGEMM the look-up then is.
+void PrintCheck(const Row& row) {
+  char most[16] = "";
+  if (row.which.CheckBudget() < 1) {
+    std::snprintf(most, sizeof(most), "%.0f %%", 100 * row.which.CheckBudget());
+  }
+  std::printf("  %+6.1f %% %5s %s %+6.1f %%", 100 * row.check_overhead.median, most,
+              row.check_missed() ? ">" : " ", 100 * row.beside_overhead.median);
+  if (row.checked_over_fbgemm) {
+    std::printf(" %6.2fx%s", row.checked_over_fbgemm->median, row.checked_slower() ? "<" : " ");
+  } else {
+    std::printf(" %8s", "");
+  }
+}
+
 void PrintHeader(bool flushed) {
   std::printf("\n%-9s %4s  %-6s %8s %7s  %7s   %-16s  %-16s", "format", "d", "table", "ns/row",
               "GB/s", "FBGEMM", " speed-up target", "  over u4 target");
+  std::printf("  %-16s %7s %8s", " check     most", "beside", "/FBGEMM");
   if (flushed) std::printf("  %-16s  %s", "of limit target", "limit");
   std::printf("\n");
 }
@@ -109,6 +138,7 @@ void Print(const Row& row) {
   }
   PrintGoal(row.over_fbgemm, false);
   PrintGoal(row.over_u4, false);
+  PrintCheck(row);
   if (row.limit_nanoseconds) {
     PrintGoal(row.of_limit, true);
     std::printf("  %.2f ns, %s", *row.limit_nanoseconds, row.limit_description.c_str());
@@ -131,6 +161,12 @@ json ToJson(const Row& row) {
   add("speedup_over_fbgemm", row.over_fbgemm);
   add("speedup_over_u4", row.over_u4);
   add("of_limit", row.of_limit);
+  result["check_overhead"] = ToJson(row.check_overhead);
+  if (row.which.CheckBudget() < 1) result["check_overhead_most"] = row.which.CheckBudget();
+  result["check_beside_overhead"] = ToJson(row.beside_overhead);
+  if (row.checked_over_fbgemm) {
+    result["checked_speedup_over_fbgemm"] = ToJson(*row.checked_over_fbgemm);
+  }
   if (row.fbgemm_nanoseconds) {
     result["fbgemm_ns_per_row"] = *row.fbgemm_nanoseconds;
     result["fbgemm_follows_isa"] = row.fbgemm_follows;
@@ -166,7 +202,7 @@ json PrintTable(const std::vector<Case>& cases, bool flushed, Isa isa, bool with
     unreliable += Unreliable(row.disturbed);
     unlike += !row.fbgemm_follows;
   }
-  std::printf("%d of %zu rows miss a target (<).\n", missed, result["entries"].size());
+  std::printf("%d of %zu rows miss a target (<, >).\n", missed, result["entries"].size());
   if (unreliable > 0) {
     std::printf("? marks %d rows that other processes disturbed: measure again.\n", unreliable);
   }

@@ -6,7 +6,11 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <stdexcept>
 
+#include "base/row_checksum.h"
+#include "pack/embedding_table_data.h"
+#include "ref/row_checksum.h"
 #include "support/value_or_throw.h"
 
 namespace qforge::bench {
@@ -91,7 +95,12 @@ base::AlignedBuffer MakeRows(const Case& which) {
       ValueOrThrow(base::AlignedBuffer::Allocate(static_cast<size_t>(which.table_bytes())));
   const int64_t block_rows = std::min(which.setting.rows, kBlockRows);
   for (int64_t row = 0; row < block_rows; ++row) {
-    WriteRow(which.layout(), random, buffer.data() + row * row_bytes);
+    std::byte* const to = buffer.data() + row * row_bytes;
+    WriteRow(which.layout(), random, to);
+    if (!which.layout().checksum) continue;
+    RowLayout content = which.layout();
+    content.checksum = false;
+    ref::WriteChecksum(to, RowBytes(content), to + RowBytes(content));
   }
   const int64_t block_bytes = block_rows * row_bytes;
   for (int64_t at = block_bytes; at < which.table_bytes(); at += block_bytes) {
@@ -118,6 +127,21 @@ TableData::TableData(const Case& which)
       table_(ValueOrThrow(
           EmbeddingTable::Borrow(rows_.data(), which.setting.rows, which.layout(), codebooks_))) {}
 
+TableData::TableData(const Case& which, std::shared_ptr<const TableData> lender)
+    : which_(which),
+      lender_(std::move(lender)),
+      table_(ValueOrThrow(EmbeddingTable::Borrow(lender_->rows(), which.setting.rows,
+                                                 which.layout(), lender_->codebooks_))) {
+  const Status status = table_.AddChecksums(Context::Create().value());
+  if (!status.ok()) throw std::runtime_error(status.message());
+}
+
+std::shared_ptr<const TableData> TableData::WithChecksums(std::shared_ptr<const TableData> rows) {
+  Case which = rows->which();
+  which.checksums = Checksums::kBeside;
+  return std::shared_ptr<const TableData>(new TableData(which, std::move(rows)));
+}
+
 Lookups::Lookups(const Setting& setting) {
   // Where rows are flushed before they are read, enough for a million of them; where they are to
   // stay in the caches, one.
@@ -142,12 +166,15 @@ const int64_t* Lookups::Peek(int64_t ahead) const {
 
 void FlushRows(const TableData& data, const Lookups& lookups, int64_t calls) {
   const int64_t row_bytes = data.which().row_bytes();
+  const int64_t checksum_bytes = base::ChecksumBytes(row_bytes);
   for (int64_t call = 0; call < calls; ++call) {
     const int64_t* const indices = lookups.Peek(call);
     for (int64_t i = 0; i < lookups.rows_per_call(); ++i) {
       const std::byte* const row = data.rows() + indices[i] * row_bytes;
       for (int64_t at = 0; at < row_bytes; at += kLineBytes) _mm_clflush(row + at);
       _mm_clflush(row + row_bytes - 1);
+      if (data.which().checksums != Checksums::kBeside) continue;
+      _mm_clflush(data.table().table().checksums + indices[i] * checksum_bytes);
     }
   }
   _mm_mfence();

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -18,16 +19,21 @@ namespace qforge::bench {
 class TableData {
  public:
   explicit TableData(const Case& which);
+  // The rows of another one, with checksums beside them.
+  static std::shared_ptr<const TableData> WithChecksums(std::shared_ptr<const TableData> rows);
 
   const Case& which() const { return which_; }
   const EmbeddingTable& table() const { return table_; }
-  const std::byte* rows() const { return rows_.data(); }
+  const std::byte* rows() const { return static_cast<const std::byte*>(table_.row(0)); }
 
  private:
+  TableData(const Case& which, std::shared_ptr<const TableData> lender);
+
   const Case which_;
+  std::shared_ptr<const TableData> lender_;
   base::AlignedBuffer rows_;
   std::vector<Half> codebooks_;
-  const EmbeddingTable table_;  // borrows both
+  EmbeddingTable table_;  // borrows both
 };
 
 // Which rows are looked up: a number of calls, again and again. Parties share one, so that each

@@ -26,6 +26,7 @@
 
 #include "qforge/context.h"
 #include "qforge/embedding_table.h"
+#include "qforge/soft_errors.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
@@ -66,7 +67,38 @@ struct EmbeddingBagOptions {
   // The caller has checked that indices and bounds are valid: Run does not, and reads anywhere
   // where they are not.
   bool trusted = false;
+  // Of tables that have checksums (TableQuantizationOptions::row_checksum,
+  // EmbeddingTable::AddChecksums()). See "Soft errors" below.
+  SoftErrorOptions soft_errors = {};
 };
+
+// Soft errors. Where a table has checksums, the bytes of all rows of a bag are added to their
+// checksums, of twotier4 those of their codebooks too, and the total must be 0 at the end of the
+// bag: integers, compared exactly, so that there is no false alarm, and any one bit that flips in
+// payload, parameters, codebook or checksum is noticed. (Sums are of 32 bits: where one row stands
+// in a bag a multiple of 2^25 times, it is not.) Without pooling each position is a bag. What
+// happens then is up to SoftErrorOptions::policy:
+//
+//   kReport     the call succeeds; the bag holds what its rows gave as they were read
+//   kRecompute  the rows are read from memory once more; if they agree now the bag is right, and
+//               otherwise the call fails as with kFail
+//   kFail       kDataCorrupted, with the first bag that failed and its first row that does not agree
+//
+// A call that fails so does all its bags nevertheless: those that failed hold what their rows gave,
+// all others are right. RunAll() does all look-ups, and returns the first such error in order.
+//
+// The arithmetic of pooling is not checked, and need not be: what is exposed is a few registers for
+// the time of one bag, well below a microsecond, against gigabytes for weeks; and no tolerance is
+// both sound and tight enough for floats to find more than flips of the upper bits. Who distrusts a
+// core itself can do better: results are the same bits on every core, ISA and number of threads, so
+// that a second call elsewhere verifies the first exactly. Indices, bounds, weights and output are
+// the caller's; an index in which a bit has flipped reads another sound row. Some bytes are loaded
+// twice, for their value and for the check, nanoseconds apart: what is wrong the first time alone
+// goes unseen.
+//
+// What it costs: see bench/README.md. Rows of f32, f16 and bf16 whose size is a multiple of a cache
+// line are cheaper with checksums beside them, since those in the rows push the next row off its
+// line.
 
 // What changes per call.
 struct BagInput {
@@ -88,13 +120,14 @@ class EmbeddingBag {
 
   // `output` is bags x dimension; without pooling, indices x dimension (kU8: indices x RowBytes()).
   // An index out of range, bounds that decrease, run past the end or do not add up: kOutOfRange,
-  // with bag, position and value in the message. On an error nothing is written.
+  // with bag, position and value in the message. On an error nothing is written, but for
+  // kDataCorrupted, as described above.
   Status Run(const BagInput& input, const OutputMatrix& output) const noexcept;
 
   // Many look-ups in one parallel region, cut into parts of equal work. `outputs` may be columns of
   // one matrix, but must have no element in common, which is not checked: threads would race. The
   // first error in order comes back, with "bags[i]" in front of its field, and nothing is written
-  // anywhere.
+  // anywhere, but for kDataCorrupted, as described above.
   static Status RunAll(const Context& context, ArrayView<const EmbeddingBag> bags,
                        ArrayView<const BagInput> inputs,
                        ArrayView<const OutputMatrix> outputs) noexcept;

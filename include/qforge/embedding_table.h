@@ -51,6 +51,9 @@ struct TableQuantizationOptions {
   ParameterPlace place = ParameterPlace::kLast;
   int64_t stride = 0;
   int exponent_bias = 0;
+  // Every row ends with a checksum (qforge/row_layout.h), so that look-ups notice where a bit of it
+  // has flipped: 2 bytes for up to 125, 3 for up to 250 and so on.
+  bool row_checksum = false;
 
   // kGreedy: the range shrinks in steps of 1 / bins of its width, until it has lost the part
   // `shrink`. kHistogram: the number of bins. 2 to 10,000; shrink in [0, 1).
@@ -67,8 +70,8 @@ struct TableQuantizationOptions {
   void* progress_argument = nullptr;
 };
 
-// A handle; copies share the data. Everything but UpdateRow() is safe to call from any number of
-// threads at the same time.
+// A handle; copies share the data. Everything but UpdateRow() and AddChecksums() is safe to call
+// from any number of threads at the same time.
 class EmbeddingTable {
  public:
   // Uses `rows` rows at `data` where they are; they must outlive the table and what is made from
@@ -123,6 +126,19 @@ class EmbeddingTable {
   // one and the same, every update rounds the same way, and what a row learns in small steps
   // drifts. Not safe together with anything else on the same table.
   Status UpdateRow(int64_t index, ArrayView<const float> values, uint64_t seed) noexcept;
+
+  // Makes checksums of all rows as they are now, and of the codebooks, in memory beside them: for
+  // tables in the caller's memory and in files, whose bytes stay as they are, and for any other
+  // whose rows do not end with checksums (kUnsupported). Each EmbeddingBag that is made afterwards
+  // checks them. To be called again when rows have changed; UpdateRow() keeps its row's up to date.
+  // Save() stores them with the table. Not safe together with anything else on the same table.
+  Status AddChecksums(const Context& context) noexcept;
+
+  // Compares rows [first, first + rows) with their checksums, and the same part of the codebooks,
+  // on the context's threads: the whole table, or a slice at a time in the background, so that what
+  // no look-up reads is seen too. kDataCorrupted names the first row, or else codebook, that does
+  // not agree. kUnsupported without checksums.
+  Status Scrub(const Context& context, int64_t first, int64_t rows) const noexcept;
 
   // For the library's own operations.
   const pack::EmbeddingTableData& table() const noexcept { return *table_; }

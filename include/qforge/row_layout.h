@@ -21,6 +21,16 @@
 // (-1)^s * 2^(1 - bias) * m/8; there are no infinities and no NaN. e5m2 is the upper byte of an f16
 // where its exponent bias is 15, infinities and NaN included; another bias scales the finite values
 // by 2^(15 - bias).
+//
+// A row may carry a checksum, by which look-ups and EmbeddingTable::Scrub() see that a bit of it
+// has flipped. It stands behind everything else: for `bytes` bytes in front of it n = 1 +
+// ceil(bytes / 125) bytes c[0] to c[n - 1], such that, all bytes taken as s8,
+//
+//   sum of the bytes in front of it + c[0] + 127 * (c[1] + ... + c[n - 1]) = 0.
+//
+// Of the ways to write that, c[0] is in [-63, 63], all others in [-127, 127], and as many of the
+// first of them as it takes are at one of those ends. Any one bit that flips changes the sum by an
+// odd number times a power of two.
 #ifndef QFORGE_ROW_LAYOUT_H_
 #define QFORGE_ROW_LAYOUT_H_
 
@@ -60,9 +70,10 @@ struct RowLayout {
   int64_t stride = 0;
   // e4m3 and e5m2: 1 to 31; 0: 7 for e4m3, 15 for e5m2. Other formats: 0.
   int exponent_bias = 0;
+  bool checksum = false;  // every row ends with one
 };
 
-// Bytes of a row. 0 if the layout is not valid.
+// Bytes of a row, checksum included. 0 if the layout is not valid.
 int64_t RowBytes(const RowLayout& layout) noexcept;
 
 }  // namespace qforge

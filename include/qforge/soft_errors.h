@@ -62,6 +62,9 @@ struct SoftErrorEvent {
   int64_t row;           // of the output: M for products, the bag for look-ups
   int64_t first_column;  // of the output: what the failed sum covers
   int64_t columns;
+  // Look-ups: the first row of the table that does not agree with its checksum when it is read once
+  // more. -1: there is none.
+  int64_t table_row = -1;
 };
 
 // Since the monitor was made or reset, in rows of products and bags of look-ups.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/arithmetic.h"
+#include "base/row_checksum.h"
 
 namespace qforge::kernels {
 namespace {
@@ -48,12 +49,13 @@ ColumnVector PlaceVector(const RowShape& row, int64_t column, int count, int win
   ColumnVector vector;
   vector.count = count;
   const int64_t own = row.payload + column * row.element_bits / 8;
-  if (row.bytes < window_bytes) {  // then there is no other vector
+  // A checksum is not part of a window, which begins with a whole element.
+  if (row.content < window_bytes) {  // then there is no other vector
     vector.offset = own;
     vector.exact_bytes = base::CeilDiv(count * row.element_bits, 8);
     return vector;
   }
-  vector.offset = std::min(own, row.bytes - window_bytes);
+  vector.offset = std::min(own, row.content - window_bytes);
   vector.skipped = static_cast<int>((own - vector.offset) * 8 / row.element_bits);
   return vector;
 }
@@ -81,7 +83,9 @@ RowShape ShapeOfRow(const EmbeddingKernel& kernel) {
   row.element_bits = ElementBits(kernel.format);
   const int64_t payload_bytes = base::CeilDiv(kernel.dimension * row.element_bits, int64_t{8});
   const int64_t parameter_bytes = ParameterBytes(kernel);
-  row.bytes = payload_bytes + parameter_bytes;
+  row.content = payload_bytes + parameter_bytes;
+  row.bytes = row.content;
+  if (kernel.check == RowCheck::kInRow) row.bytes += base::ChecksumBytes(row.content);
   if (kernel.place == ParameterPlace::kFirst) {
     row.payload = parameter_bytes;
   } else {

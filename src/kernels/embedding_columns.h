@@ -22,7 +22,8 @@ struct RowShape {
   int element_bits = 0;
   int64_t payload = 0;     // bytes from the row's first
   int64_t parameters = 0;  // likewise
-  int64_t bytes = 0;       // of the whole row
+  int64_t content = 0;     // bytes of both
+  int64_t bytes = 0;       // of the whole row, with the checksum that is checked
 };
 RowShape ShapeOfRow(const EmbeddingKernel& kernel);
 

@@ -1,5 +1,7 @@
 #include "kernels/embedding_decoder.h"
 
+#include <cstddef>
+
 #include "kernels/embedding_decoder_base.h"
 
 namespace qforge::kernels {
@@ -20,6 +22,7 @@ class FloatDecoder final : public DecoderBase {
   }
 
   int WindowBytes() const override { return e_.lanes() * shape_.element_bits / 8; }
+  bool LoadsWholeBytes() const override { return shape_.element_bits > 8; }
 
   void EmitKernelStart() override {
     adder_.EmitKernelStart();
@@ -28,7 +31,7 @@ class FloatDecoder final : public DecoderBase {
 
   void EmitAdd(Vec sum, const ColumnVector& columns, const RowTerms& row) override {
     const Vec x = r_.scratch[0];
-    if (kernel_.format == RowFormat::kF32 && columns.exact_bytes == 0) {
+    if (kernel_.format == RowFormat::kF32 && columns.exact_bytes == 0 && checker_ == nullptr) {
       const Address window = e_.ptr[Window(columns, row)];
       return weighted() ? e_.FmaAddF32(sum, r_.weight, window) : e_.AddF32(sum, sum, window);
     }
@@ -65,8 +68,13 @@ class FloatDecoder final : public DecoderBase {
 
   void EmitLoad(Vec to, const ColumnVector& columns, const RowTerms& row) {
     const AddressTerms window = Window(columns, row);
-    if (columns.exact_bytes == 0) return EmitConvert(to, e_.ptr[window]);
-    e_.LoadExact(to, window);
+    if (checker_ != nullptr) {
+      EmitLoadChecked(to, columns, row);
+    } else if (columns.exact_bytes == 0) {
+      return EmitConvert(to, e_.ptr[window]);
+    } else {
+      e_.LoadExact(to, window);
+    }
     EmitConvert(to, shape_.element_bits == 32   ? e_.Full(to)
                     : shape_.element_bits == 16 ? e_.Half(to)
                                                 : e_.Low(to));
@@ -107,6 +115,7 @@ class ByteDecoder final : public DecoderBase {
         bias_(e_.vectors().Take()) {}
 
   int WindowBytes() const override { return e_.lanes(); }
+  bool LoadsWholeBytes() const override { return kernel_.dimension < 8 * e_.lanes(); }
 
   void EmitBagStart() override { e_.Zero(bias_); }
 
@@ -149,7 +158,10 @@ class ByteDecoder final : public DecoderBase {
   }
 
   void EmitLoad(Vec to, const ColumnVector& columns, const RowTerms& row) {
-    if (columns.exact_bytes == 0) {
+    if (checker_ != nullptr) {
+      EmitLoadChecked(to, columns, row);
+      e_.ExtendU8To32(to, e_.Low(to));
+    } else if (columns.exact_bytes == 0) {
       e_.ExtendU8To32(to, e_.ptr[Window(columns, row)]);
     } else {
       e_.LoadExact(to, Window(columns, row));
@@ -163,6 +175,18 @@ class ByteDecoder final : public DecoderBase {
 };
 
 }  // namespace
+
+// A number in which a bit has flipped must not lead away from the codebooks: the row fails its
+// check all the same.
+void EmitLoadCodebookNumber(Emitter& e, const EmbeddingKernel& kernel, const jit::Register& to,
+                            const jit::Register& arguments, const AddressTerms& row) {
+  e.movzx(to.cvt32(), e.word[row + static_cast<int>(ShapeOfRow(kernel).parameters)]);
+  if (kernel.check == RowCheck::kNone) return;
+  const Address last =
+      e.ptr[arguments + static_cast<int>(offsetof(EmbeddingArguments, last_codebook))];
+  e.cmp(to, last);
+  e.cmova(to, last);
+}
 
 std::unique_ptr<RowDecoder> RowDecoder::Make(Emitter& emitter, const EmbeddingKernel& kernel,
                                              const DecoderRegisters& registers) {

@@ -12,6 +12,8 @@
 
 namespace qforge::kernels {
 
+class RowChecker;
+
 // Where a row is: an offset from its first byte is added to `parameters` for what lies at a fixed
 // place, and to `payload` for the window of a ColumnVector, which moves on from block to block.
 struct RowTerms {
@@ -42,6 +44,14 @@ class RowDecoder {
     return lane - columns.skipped;
   }
 
+  // Whether checking takes the payload from registers, where it is before it is decoded. That takes
+  // an instruction more per vector, and spares the windows that RowChecker otherwise loads once
+  // more. Measured on Zen 5, in the caches: f32 rows of 64 take 39 % longer instead of 91, u8 rows
+  // of 64 38 instead of 51, of 256 38 instead of 24, e4m3 27 instead of 6.
+  virtual bool LoadsWholeBytes() const { return false; }
+  // If so, it is added to these sums, from here on; null: no more.
+  void AddLoadedTo(RowChecker* checker) { checker_ = checker; }
+
   virtual void EmitKernelStart() {}
   virtual void EmitBagStart() {}
   // What is read of a row once, whatever the number of its columns.
@@ -60,7 +70,15 @@ class RowDecoder {
   // Takes the registers that it needs for longer than a row. `registers` is copied.
   static std::unique_ptr<RowDecoder> Make(jit::Emitter& emitter, const EmbeddingKernel& kernel,
                                           const DecoderRegisters& registers);
+
+ protected:
+  RowChecker* checker_ = nullptr;
 };
+
+// The number of the codebook that the twotier4 row at `row` names.
+void EmitLoadCodebookNumber(jit::Emitter& emitter, const EmbeddingKernel& kernel,
+                            const jit::Register& to, const jit::Register& arguments,
+                            const jit::AddressTerms& row);
 
 }  // namespace qforge::kernels
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "kernels/embedding_decoder.h"
+#include "kernels/embedding_row_check.h"
 
 namespace qforge::kernels {
 
@@ -26,6 +27,23 @@ class DecoderBase : public RowDecoder {
   }
   jit::AddressTerms Window(const ColumnVector& columns, const RowTerms& row) const {
     return row.payload + static_cast<int>(columns.offset);
+  }
+  // The bytes of a window, as they are. Adds those of its columns to the sums that are checked.
+  void EmitLoadChecked(jit::Vec to, const ColumnVector& columns, const RowTerms& row) {
+    const jit::AddressTerms window = Window(columns, row);
+    if (columns.exact_bytes != 0) {
+      e_.LoadExact(to, window);
+    } else if (WindowBytes() == e_.vector_bytes()) {
+      e_.Load(to, e_.ptr[window]);
+    } else if (WindowBytes() == 32) {
+      e_.vmovups(qforge_xbyak::Ymm(to.index), e_.ptr[window]);
+    } else if (WindowBytes() == 16) {
+      e_.vmovups(e_.Low(to), e_.ptr[window]);
+    } else {
+      e_.vmovq(e_.Low(to), e_.ptr[window]);
+    }
+    const int element_bytes = shape_.element_bits / 8;
+    checker_->EmitLoaded(to, columns.skipped * element_bytes, columns.count * element_bytes);
   }
   void EmitScaleByWeight(jit::Vec v) {
     if (weighted()) e_.MulF32(v, v, e_.Full(r_.weight));

@@ -11,6 +11,9 @@ namespace qforge::kernels {
 // embedding_walk.cc; EmbeddingFunction
 void GenerateEmbedding(jit::Emitter& emitter, const EmbeddingKernel& kernel);
 
+// embedding_scrub.cc; ScrubFunction
+void GenerateScrub(jit::Emitter& emitter, int64_t bytes, RowCheck check);
+
 // embedding_check.cc; CheckIndicesFunction
 void GenerateCheckIndices(jit::Emitter& emitter, int index_bytes);
 

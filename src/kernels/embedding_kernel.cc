@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMaxDimension = int64_t{1} << 20;
 
-// These kernels have no use for the dot product of bytes.
+// Only sums of bytes have a use for their dot product.
 Isa WithoutVnni(Isa isa) {
   switch (isa) {
     case Isa::kAvxVnni:
@@ -24,6 +24,13 @@ Isa WithoutVnni(Isa isa) {
     default:
       return isa;
   }
+}
+
+// And none for that of bf16.
+Isa WithoutBf16(Isa isa) { return isa == Isa::kAvx512Bf16 ? Isa::kAvx512Vnni : isa; }
+
+Isa CodeIsa(const EmbeddingKernel& kernel) {
+  return kernel.check == RowCheck::kNone ? WithoutVnni(kernel.isa) : WithoutBf16(kernel.isa);
 }
 
 bool IsEmitted(Isa isa) { return cpu::IsKnown(isa) && isa != Isa::kScalar; }
@@ -65,6 +72,8 @@ bool Exists(const EmbeddingKernel& kernel) {
   if (kernel.pooling == Pooling::kNone && kernel.weights == BagWeights::kPerBagPosition) {
     return false;
   }
+  if (kernel.check > RowCheck::kBeside) return false;
+  if (kernel.sampled && kernel.check == RowCheck::kNone) return false;
   return kernel.output == DataType::kF32 || kernel.output == DataType::kF16 ||
          kernel.output == DataType::kBF16;
 }
@@ -95,6 +104,28 @@ const char* PrefetchName(RowPrefetch prefetch) {
   return "none";
 }
 
+const char* CheckName(RowCheck check) {
+  switch (check) {
+    case RowCheck::kNone:
+      break;
+    case RowCheck::kInRow:
+      return "_checked";
+    case RowCheck::kBeside:
+      return "_checkedbeside";
+  }
+  return "";
+}
+
+std::string ScrubName(Isa isa, int64_t bytes, RowCheck check) {
+  return std::string("embedding_") + cpu::Traits(WithoutBf16(isa)).name + "_scrub" +
+         CheckName(check) + "_bytes" + std::to_string(bytes);
+}
+
+bool ScrubExists(Isa isa, int64_t bytes, RowCheck check) {
+  return IsEmitted(isa) && bytes >= 1 && bytes <= 4 * kMaxDimension &&
+         (check == RowCheck::kInRow || check == RowCheck::kBeside);
+}
+
 std::string CheckIndicesName(Isa isa, int index_bytes) {
   return std::string("embedding_") + cpu::Traits(WithoutVnni(isa)).name + "_check_indices" +
          std::to_string(8 * index_bytes);
@@ -111,6 +142,11 @@ Status NoSuchKernel(const EmbeddingKernel& kernel) {
                        static_cast<long long>(kernel.dimension));
 }
 
+Status NoSuchScrub(Isa isa, int64_t bytes) {
+  return Status::Error(StatusCode::kInternal, "", "no scrub for isa %d, %lld bytes",
+                       static_cast<int>(isa), static_cast<long long>(bytes));
+}
+
 Status NoSuchCheck(Isa isa, int index_bytes) {
   return Status::Error(StatusCode::kInternal, "", "no index check for isa %d, %d bytes",
                        static_cast<int>(isa), index_bytes);
@@ -121,7 +157,7 @@ Status NoSuchCheck(Isa isa, int index_bytes) {
 std::string EmbeddingKernel::Name() const {
   // The format stands first: "avx512" and "bf16" together would be an ISA.
   std::string name = std::string("embedding_") + RowFormatName(format) + "_";
-  name += cpu::Traits(WithoutVnni(isa)).name;
+  name += cpu::Traits(CodeIsa(*this)).name;
   name += "_d" + std::to_string(dimension);
   if (format == RowFormat::kU8) name += std::string("_") + DataTypeName(parameters);
   if (HasParameters(format) && place == ParameterPlace::kFirst) name += "_first";
@@ -135,6 +171,8 @@ std::string EmbeddingKernel::Name() const {
     name += std::string("_") + PrefetchName(prefetch) + (fewest_lines ? "fewest" : "");
   }
   if (fast_subnormals) name += "_fastsubnormals";
+  name += CheckName(check);
+  if (sampled) name += "sampled";
   name += std::string("_to_") + DataTypeName(output);
   return name;
 }
@@ -142,7 +180,7 @@ std::string EmbeddingKernel::Name() const {
 Result<jit::CodeBytes> EmitEmbeddingKernel(const EmbeddingKernel& kernel) noexcept {
   if (!Exists(kernel)) return NoSuchKernel(kernel);
   try {
-    return jit::Emit(WithoutVnni(kernel.isa), kernel.Name(),
+    return jit::Emit(CodeIsa(kernel), kernel.Name(),
                      [&](jit::Emitter& emitter) { GenerateEmbedding(emitter, kernel); });
   } catch (const std::bad_alloc&) {  // the name
     return NoMemory();
@@ -153,6 +191,26 @@ Result<const jit::Kernel*> GetEmbeddingKernel(const EmbeddingKernel& kernel) noe
   if (!Exists(kernel)) return NoSuchKernel(kernel);
   try {
     return jit::FindOrEmit(kernel.Name(), [&] { return EmitEmbeddingKernel(kernel); });
+  } catch (const std::bad_alloc&) {  // the name
+    return NoMemory();
+  }
+}
+
+Result<jit::CodeBytes> EmitScrub(Isa isa, int64_t bytes, RowCheck check) noexcept {
+  if (!ScrubExists(isa, bytes, check)) return NoSuchScrub(isa, bytes);
+  try {
+    return jit::Emit(WithoutBf16(isa), ScrubName(isa, bytes, check),
+                     [&](jit::Emitter& emitter) { GenerateScrub(emitter, bytes, check); });
+  } catch (const std::bad_alloc&) {  // the name
+    return NoMemory();
+  }
+}
+
+Result<const jit::Kernel*> GetScrub(Isa isa, int64_t bytes, RowCheck check) noexcept {
+  if (!ScrubExists(isa, bytes, check)) return NoSuchScrub(isa, bytes);
+  try {
+    return jit::FindOrEmit(ScrubName(isa, bytes, check),
+                           [&] { return EmitScrub(isa, bytes, check); });
   } catch (const std::bad_alloc&) {  // the name
     return NoMemory();
   }

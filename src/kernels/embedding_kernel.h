@@ -1,12 +1,19 @@
 // The kernels of embedding look-up: pooling or gathering rows of one format and dimension.
 //
-// Contract. Called as void(const EmbeddingArguments*), a kernel writes the output's rows [begin,
+// Contract. Called with EmbeddingArguments, a kernel writes the output's rows [begin,
 // end), bags or, without pooling, positions, and exactly dimension elements of each. It reads of
 // each row of the table that it is told to exactly RowBytes(), of the indices those in
 // [starts[begin], starts[end]) (without pooling [begin, end)), and beyond them, for prefetching,
 // none at or behind index_end. Nothing is checked: rows out of the table are read where indices say
 // so. No alignment is required. Results are those of qforge/embedding_bag.h, bit for bit, provided
 // that MXCSR holds its default. Kernels keep no state.
+//
+// A kernel that checks also adds up the bytes of all rows of a bag with their checksums
+// (qforge/row_layout.h), of twotier4 those of the codebooks too; without pooling a row is a bag. It
+// returns `end`, or the first row of the output for which the total is not 0: with that one
+// written, it goes no further. Sums are of 32 bits, so that a bit which has flipped goes unseen
+// where its row stands in the bag a multiple of 2^25 times. What a kernel returns that does not
+// check means nothing.
 #ifndef QFORGE_KERNELS_EMBEDDING_KERNEL_H_
 #define QFORGE_KERNELS_EMBEDDING_KERNEL_H_
 
@@ -30,9 +37,16 @@ enum class RowPrefetch : uint8_t {
   kFromMemoryTwice,  // again when the row's turn is nearer
 };
 
+// Where kernels find the checksums of rows.
+enum class RowCheck : uint8_t {
+  kNone,
+  kInRow,
+  kBeside,  // EmbeddingArguments::checksums
+};
+
 // Everything that changes the bytes of a kernel, and nothing that does not.
 struct EmbeddingKernel {
-  Isa isa = Isa::kAvx512;  // not kScalar; VNNI variants give the code of the ISA below them
+  Isa isa = Isa::kAvx512;  // not kScalar; only where rows are checked VNNI makes a difference
   RowFormat format = RowFormat::kF32;
   int64_t dimension = 1;
   DataType parameters = DataType::kNone;  // u8: kF32 or kF16
@@ -50,6 +64,8 @@ struct EmbeddingKernel {
   // shorter way then.
   bool fast_subnormals = false;
   DataType output = DataType::kF32;  // kF32, kF16, kBF16
+  RowCheck check = RowCheck::kNone;
+  bool sampled = false;  // not all bags are checked
 
   // Unique among kernels with different bytes; fit for a symbol and a file name.
   std::string Name() const;
@@ -70,15 +86,34 @@ struct EmbeddingArguments {
   const Half* codebooks;
   void* output;           // row 0 of the whole output
   int64_t output_stride;  // bytes
+
+  // Of kernels that check.
+  const std::byte* checksums;           // kBeside: one behind the other
+  const std::byte* codebook_checksums;  // twotier4
+  int64_t last_codebook;                // likewise; is taken for those that are not there
+  int64_t first_checked;                // sampled: this row of the output, and from there on
+  int64_t check_interval;               // every so many
 };
 
-using EmbeddingFunction = void(const EmbeddingArguments*);
+using EmbeddingFunction = int64_t(const EmbeddingArguments*);
 
 // The code of a kernel, for inspection and publication.
 Result<jit::CodeBytes> EmitEmbeddingKernel(const EmbeddingKernel& kernel) noexcept;
 
 // The published kernel, emitted at the first request.
 Result<const jit::Kernel*> GetEmbeddingKernel(const EmbeddingKernel& kernel) noexcept;
+
+// Looks for the first of `count` successive rows that does not agree with its checksum, and returns
+// its number, or `count`. A row is `bytes` bytes without the checksum.
+struct ScrubArguments {
+  const std::byte* rows;
+  int64_t row_stride;
+  const std::byte* checksums;  // kBeside; may be read up to a vector behind the last one
+  int64_t count;
+};
+using ScrubFunction = int64_t(const ScrubArguments*);
+Result<jit::CodeBytes> EmitScrub(Isa isa, int64_t bytes, RowCheck check) noexcept;
+Result<const jit::Kernel*> GetScrub(Isa isa, int64_t bytes, RowCheck check) noexcept;
 
 // Whether all of `count` indices of 4 or 8 bytes lie in [0, rows): the pass that comes before a
 // look-up. 1 or 0.

@@ -79,8 +79,7 @@ class TableDecoder final : public DecoderBase {
         EmitLoadCodebook(row.parameters + static_cast<int>(shape_.parameters));
         break;
       case RowFormat::kTwoTier4:
-        e_.movzx(r_.general_scratch.cvt32(),
-                 e_.word[row.parameters + static_cast<int>(shape_.parameters)]);
+        EmitLoadCodebookNumber(e_, kernel_, r_.general_scratch, r_.arguments, row.parameters);
         e_.shl(r_.general_scratch, 5);  // 16 centres of 2 bytes
         e_.add(r_.general_scratch,
                e_.ptr[r_.arguments + static_cast<int>(offsetof(EmbeddingArguments, codebooks))]);

@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/row_checksum.h"
 #include "kernels/embedding_columns.h"
 #include "kernels/embedding_decoder.h"
 #include "kernels/embedding_generators.h"
 #include "kernels/embedding_output.h"
+#include "kernels/embedding_row_check.h"
 
 namespace qforge::kernels {
 namespace {
@@ -35,8 +37,14 @@ const Register kSegmentEnd{Gpr::R13};   // of the first block, which is not a re
 const Register kOutput{Gpr::R14};
 const Register kOutputRow{Gpr::R15};  // bag or, not pooled, position
 
+// The next row of the output that is checked, where not all are: below the stack, which nothing
+// else uses while a kernel runs.
+const jit::AddressTerms kNextChecked = Register{Gpr::RSP} + -8;
+
 // What lies beyond is left to the hardware, which follows a row once it has begun.
 constexpr int64_t kMostPrefetchedBytes = 4096;
+
+constexpr int64_t kCodebookBytes = 32;
 
 // Where in a row to prefetch.
 std::vector<int64_t> LinesToPrefetch(int64_t row_bytes, const EmbeddingKernel& kernel) {
@@ -64,6 +72,9 @@ class Walk {
         lines_(LinesToPrefetch(shape_.bytes, kernel)),
         registers_(TakeRegisters()) {
     decoder_ = RowDecoder::Make(e_, kernel, registers_);
+    if (kernel.check != RowCheck::kNone) {
+      checker_ = std::make_unique<RowChecker>(e_, RowToCheck(), &registers_.scratch[1], kScratch);
+    }
     blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), decoder_->Groups(),
                             e_.vectors().Free());
     for (const ColumnBlock& block : blocks_) {
@@ -95,7 +106,20 @@ class Walk {
     return registers;
   }
 
+  CheckedRow RowToCheck() const {
+    CheckedRow row;
+    row.bytes = shape_.content;
+    row.check = kernel_.check;
+    row.codebooks = kernel_.format == RowFormat::kTwoTier4;
+    if (!decoder_->LoadsWholeBytes()) return row;
+    row.loaded_begin = shape_.payload;
+    row.loaded_end = shape_.payload + kernel_.dimension * shape_.element_bits / 8;
+    row.loaded_width = decoder_->WindowBytes();
+    return row;
+  }
+
   void EmitStart();
+  void EmitOutputRow();
   void EmitBlock(const ColumnBlock& block);
   void EmitPool(const ColumnBlock& block, const RowTerms& row);
   void EmitStartRow(const Register& to, const Register& position, const ColumnBlock& block,
@@ -106,10 +130,19 @@ class Walk {
   void EmitFindSegmentEnd();
   void EmitPrefetchFirstRows(const Register& first);
   void EmitPrefetchAgain();
-  void EmitPrefetchRow(const jit::AddressTerms& index);
-  void EmitFindRowAhead(const jit::AddressTerms& index);
+  void EmitPrefetchRow(const jit::AddressTerms& index, const Register& scratch);
+  void EmitFindRowAhead(const jit::AddressTerms& index, const Register& scratch);
   void EmitPrefetchLines(size_t begin, size_t end);
   void EmitLoadWeight(const Register& position);
+  // Whether columns of this block, or the rest of the row with them, are added to the sums that are
+  // checked. The first block takes the rest.
+  bool AddsToCheck(const ColumnBlock& block) const {
+    return checks_ && (block.first_column == 0 || decoder_->LoadsWholeBytes());
+  }
+  void EmitCheckedOutputRow(Label& end);
+  void EmitCheckRow(const ColumnBlock& block);
+  void EmitCheckRest();
+  void EmitFindChecksum(const Register& to, const Register& index);
 
   Emitter& e_;
   const EmbeddingKernel kernel_;
@@ -117,6 +150,8 @@ class Walk {
   const std::vector<int64_t> lines_;
   const DecoderRegisters registers_;
   std::unique_ptr<RowDecoder> decoder_;
+  std::unique_ptr<RowChecker> checker_;  // null: no check
+  bool checks_ = false;                  // the bag that is being emitted
   std::vector<ColumnBlock> blocks_;
   std::vector<Vec> sums_;
 };
@@ -137,7 +172,7 @@ void Walk::Generate() {
       e_.add(kScratch, Argument(offsetof(EmbeddingArguments, prefetch_distance)));
       e_.cmp(kScratch, Argument(offsetof(EmbeddingArguments, index_end)));
       e_.cmovge(kIndicesAhead, kIndices);
-      EmitPrefetchRow(kIndicesAhead + kPosition * kernel_.index_bytes);
+      EmitPrefetchRow(kIndicesAhead + kPosition * kernel_.index_bytes, kScratch);
     }
     EmitLoadIndex(kRow, kIndices + kPosition * kernel_.index_bytes);
     if (kernel_.mapped) {
@@ -148,12 +183,43 @@ void Walk::Generate() {
     e_.add(kRow, kRows);
     if (weighted()) EmitLoadWeight(kPosition);
   }
-  for (const ColumnBlock& block : blocks_) EmitBlock(block);
+  checker_ == nullptr ? EmitOutputRow() : EmitCheckedOutputRow(done);
   e_.add(kOutput, Argument(offsetof(EmbeddingArguments, output_stride)));
   e_.inc(kOutputRow);
   e_.jmp(next, Emitter::T_NEAR);
   e_.L(done);
+  if (checker_ != nullptr) e_.mov(kScratch, kOutputRow);
   e_.LeaveFrame();
+}
+
+void Walk::EmitOutputRow() {
+  for (const ColumnBlock& block : blocks_) EmitBlock(block);
+}
+
+// Jumps to `end` where the rows do not agree with their checksums. The first block adds them up.
+void Walk::EmitCheckedOutputRow(Label& end) {
+  Label not_checked, done;
+  if (kernel_.sampled) {
+    e_.mov(kScratch, e_.ptr[kNextChecked]);
+    e_.cmp(kScratch, kOutputRow);
+    e_.jne(not_checked, Emitter::T_NEAR);
+    e_.add(kScratch, Argument(offsetof(EmbeddingArguments, check_interval)));
+    e_.mov(e_.ptr[kNextChecked], kScratch);
+  }
+  checker_->EmitZero();
+  checks_ = true;
+  if (decoder_->LoadsWholeBytes()) decoder_->AddLoadedTo(checker_.get());
+  EmitOutputRow();
+  checks_ = false;
+  decoder_->AddLoadedTo(nullptr);
+  checker_->EmitTotal(kScratch);
+  e_.test(kScratch.cvt32(), kScratch.cvt32());
+  e_.jnz(end, Emitter::T_NEAR);
+  if (!kernel_.sampled) return;
+  e_.jmp(done, Emitter::T_NEAR);
+  e_.L(not_checked);
+  EmitOutputRow();
+  e_.L(done);
 }
 
 void Walk::EmitStart() {
@@ -181,6 +247,11 @@ void Walk::EmitStart() {
   const int exact_bytes = blocks_.front().vectors.front().exact_bytes;
   if (exact_bytes != 0) e_.PrepareExactLoad(exact_bytes);
   decoder_->EmitKernelStart();
+  if (checker_ == nullptr) return;
+  checker_->EmitKernelStart();
+  if (!kernel_.sampled) return;
+  load(kScratch, offsetof(EmbeddingArguments, first_checked));
+  e_.mov(e_.ptr[kNextChecked], kScratch);
 }
 
 // The rows from `first` on that are too near to be prefetched on the way. Asked for in one go,
@@ -199,7 +270,7 @@ void Walk::EmitPrefetchFirstRows(const Register& first) {
   e_.L(next);
   e_.cmp(position, end);
   e_.jge(done, Emitter::T_NEAR);
-  EmitPrefetchRow(kIndices + position * kernel_.index_bytes);
+  EmitPrefetchRow(kIndices + position * kernel_.index_bytes, kBagEnd);  // which no bag uses yet
   e_.inc(position);
   e_.jmp(next, Emitter::T_NEAR);
   e_.L(done);
@@ -263,7 +334,7 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   e_.align(64);
   e_.L(next);
   if (prefetch) {
-    EmitFindRowAhead(kIndicesAhead + kPosition * kernel_.index_bytes);
+    EmitFindRowAhead(kIndicesAhead + kPosition * kernel_.index_bytes, kScratch);
     if (!in_between) EmitPrefetchLines(0, lines_.size());
     if (kernel_.prefetch == RowPrefetch::kFromMemoryTwice) EmitPrefetchAgain();
   }
@@ -279,12 +350,14 @@ void Walk::EmitPool(const ColumnBlock& block, const RowTerms& row) {
   } else {
     EmitStartRow(kRow, kPosition, block, row, missing);
   }
+  if (AddsToCheck(block)) checker_->EmitRowStart();
   for (size_t i = 0; i < sums.size(); ++i) {
     decoder_->EmitAdd(sums[i], block.vectors[i], row);
     if (in_between) {
       EmitPrefetchLines(i * lines_.size() / sums.size(), (i + 1) * lines_.size() / sums.size());
     }
   }
+  if (AddsToCheck(block)) EmitCheckRow(block);
   e_.L(missing);
   e_.inc(kPosition);
   e_.cmp(kPosition, end);
@@ -327,12 +400,54 @@ void Walk::EmitGather(const ColumnBlock& block, const RowTerms& row) {
     e_.js(missing, Emitter::T_NEAR);
   }
   decoder_->EmitRowStart(row);
+  if (AddsToCheck(block)) checker_->EmitRowStart();
   for (size_t i = 0; i < sums.size(); ++i) decoder_->EmitDecode(sums[i], block.vectors[i], row);
+  if (AddsToCheck(block)) EmitCheckRow(block);
   if (!kernel_.mapped) return;
   e_.jmp(done, Emitter::T_NEAR);
   e_.L(missing);
   for (Vec sum : sums) e_.Zero(sum);
   e_.L(done);
+}
+
+// Adds what the decoder does not add of the row at kRow to the sums that are checked.
+void Walk::EmitCheckRow(const ColumnBlock& block) {
+  if (block.first_column == 0) EmitCheckRest();
+  checker_->EmitRowEnd();
+}
+
+void Walk::EmitCheckRest() {
+  // Pooled, kRow is an offset from kRows.
+  const bool relative = pooled();
+  if (checker_->loops()) {
+    if (relative) e_.add(kRow, kRows);
+    checker_->EmitRow(kRow);
+    if (relative) e_.sub(kRow, kRows);
+  } else {
+    checker_->EmitRow(relative ? kRows + kRow : kRow);
+  }
+  if (kernel_.check == RowCheck::kBeside) {
+    EmitLoadIndex(kScratch, kIndices + kPosition * kernel_.index_bytes);
+    if (kernel_.mapped) e_.movsxd(kScratch, e_.dword[kRowMap + kScratch * 4]);
+    EmitFindChecksum(kScratch, kScratch);
+    checker_->EmitChecksum(kScratch);
+  }
+  if (kernel_.format != RowFormat::kTwoTier4) return;
+  static_assert(base::ChecksumBytes(kCodebookBytes) == 2);
+  EmitLoadCodebookNumber(e_, kernel_, kScratch, kArguments, relative ? kRows + kRow : kRow);
+  e_.add(kScratch, kScratch);
+  e_.add(kScratch, Argument(offsetof(EmbeddingArguments, codebook_checksums)));
+  checker_->EmitCodebookChecksum(kScratch);
+  e_.sub(kScratch, Argument(offsetof(EmbeddingArguments, codebook_checksums)));
+  e_.shl(kScratch, 4);  // twice the number becomes 32 times
+  e_.add(kScratch, Argument(offsetof(EmbeddingArguments, codebooks)));
+  checker_->EmitCodebook(kScratch);
+}
+
+// Lets `to` be where the checksum of row `index` is that stands beside it.
+void Walk::EmitFindChecksum(const Register& to, const Register& index) {
+  e_.imul(to, index, static_cast<int>(checker_->checksum_bytes()));
+  e_.add(to, Argument(offsetof(EmbeddingArguments, checksums)));
 }
 
 void Walk::EmitLoadBagStart(const Register& to) {
@@ -371,18 +486,23 @@ void Walk::EmitPrefetchAgain() {
   e_.add(position, kPosition);
   e_.cmp(position, Argument(offsetof(EmbeddingArguments, index_end)));
   e_.cmovge(position, kPosition);
-  EmitPrefetchRow(kIndices + position * kernel_.index_bytes);
+  EmitPrefetchRow(kIndices + position * kernel_.index_bytes, kScratch);
 }
 
-void Walk::EmitPrefetchRow(const jit::AddressTerms& index) {
-  EmitFindRowAhead(index);
+void Walk::EmitPrefetchRow(const jit::AddressTerms& index, const Register& scratch) {
+  EmitFindRowAhead(index, scratch);
   EmitPrefetchLines(0, lines_.size());
 }
 
-// Where the map has no row, an address in front of the table is prefetched, which does nothing.
-void Walk::EmitFindRowAhead(const jit::AddressTerms& index) {
+// Where the map has no row, an address in front of the table is prefetched, which does nothing. A
+// checksum that stands beside it is prefetched here; `scratch` may be part of `index`.
+void Walk::EmitFindRowAhead(const jit::AddressTerms& index, const Register& scratch) {
   EmitLoadIndex(kRowAhead, index);
   if (kernel_.mapped) e_.movsxd(kRowAhead, e_.dword[kRowMap + kRowAhead * 4]);
+  if (kernel_.check == RowCheck::kBeside) {
+    EmitFindChecksum(scratch, kRowAhead);
+    e_.prefetcht0(e_.ptr[scratch]);
+  }
   e_.imul(kRowAhead, kRowStride);
 }
 

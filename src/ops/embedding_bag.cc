@@ -1,5 +1,6 @@
 #include "qforge/embedding_bag.h"
 
+#include <atomic>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -46,7 +47,7 @@ class Room {
   std::byte* data() noexcept { return data_; }
 
  private:
-  // A look-up of one bag takes 48 bytes, and 16 more where starts are made.
+  // A look-up of one bag takes 64 bytes, and 16 more where starts are made.
   alignas(BagLookup) std::byte small_[2048];
   std::byte* data_ = nullptr;
   base::Workspace workspace_;
@@ -55,7 +56,19 @@ class Room {
 }  // namespace
 
 struct EmbeddingBag::State {
-  BagCore core;
+  explicit State(BagCore&& own_core) noexcept : core(std::move(own_core)) {}
+
+  // The first row of the output that the next call checks.
+  int64_t NextFirstChecked() const noexcept {
+    const auto interval = static_cast<uint64_t>(core.options.soft_errors.sample_interval);
+    if (interval == 1) return 0;
+    return static_cast<int64_t>(calls_.fetch_add(1, std::memory_order_relaxed) % interval);
+  }
+
+  const BagCore core;
+
+ private:
+  mutable std::atomic<uint64_t> calls_{0};
 };
 
 Result<EmbeddingBag> EmbeddingBag::Create(const Context& context, const EmbeddingTable& table,
@@ -63,7 +76,7 @@ Result<EmbeddingBag> EmbeddingBag::Create(const Context& context, const Embeddin
   try {
     Result<BagCore> core = BagCore::Create(context, table, options);
     if (!core.ok()) return core.status();
-    auto state = std::make_shared<State>(State{std::move(core).value()});
+    auto state = std::make_shared<State>(std::move(core).value());
     if (Verbose()) PrintCreation(state->core.Describe(), context.isa());
     return EmbeddingBag(std::move(state));
   } catch (const std::bad_alloc&) {
@@ -79,8 +92,9 @@ Status EmbeddingBag::Run(const BagInput& input, const OutputMatrix& output) cons
   QFORGE_RETURN_IF_ERROR(room.Make(starts * sizeof(int64_t)));
   BagLookup lookup{&core, &input, &output, nullptr};
   QFORGE_RETURN_IF_ERROR(ValidateBagContents(&lookup, reinterpret_cast<int64_t*>(room.data())));
+  lookup.first_checked = state_->NextFirstChecked();
   RunLookups(core.context, &lookup, 1);
-  return Status();
+  return core.check == kernels::RowCheck::kNone ? Status() : FinishChecks(lookup);
 }
 
 Status EmbeddingBag::RunAll(const Context& context, ArrayView<const EmbeddingBag> bags,
@@ -114,6 +128,7 @@ Status EmbeddingBag::RunAll(const Context& context, ArrayView<const EmbeddingBag
   for (int64_t i = 0; i < sound; ++i) {
     const BagCore& core = bags[i].state_->core;
     BagLookup* const lookup = new (lookups + i) BagLookup{&core, &inputs[i], &outputs[i], nullptr};
+    lookup->first_checked = bags[i].state_->NextFirstChecked();
     const Status status = ValidateBagBounds(lookup, next_starts);
     if (!status.ok()) {
       later_error = status;
@@ -129,7 +144,13 @@ Status EmbeddingBag::RunAll(const Context& context, ArrayView<const EmbeddingBag
   if (!later_error.ok()) return AmongAll(later_error, sound);
   QFORGE_RETURN_IF_ERROR(CheckOutputsApart(lookups, count, extents));
   RunLookups(context, lookups, count);
-  return Status();
+  Status first_error;
+  for (int64_t i = 0; i < count; ++i) {
+    if (lookups[i].core->check == kernels::RowCheck::kNone) continue;
+    const Status status = FinishChecks(lookups[i]);
+    if (first_error.ok() && !status.ok()) first_error = AmongAll(status, i);
+  }
+  return first_error;
 }
 
 std::string EmbeddingBag::Describe() const noexcept {

@@ -14,6 +14,7 @@ namespace qforge {
 namespace {
 
 constexpr int kMostPrefetchDistance = 1024;
+constexpr int64_t kLineBytes = 64;
 
 const char* PoolingName(Pooling pooling) {
   switch (pooling) {
@@ -25,6 +26,20 @@ const char* PoolingName(Pooling pooling) {
       break;
   }
   return "gather";
+}
+
+const char* PolicyName(SoftErrorPolicy policy) {
+  switch (policy) {
+    case SoftErrorPolicy::kOff:
+      break;
+    case SoftErrorPolicy::kReport:
+      return "report";
+    case SoftErrorPolicy::kRecompute:
+      return "recompute";
+    case SoftErrorPolicy::kFail:
+      return "fail";
+  }
+  return "nothing";
 }
 
 // AMD's cores do from Zen 4 on, the first with AVX-512. Others may take 150 cycles.
@@ -69,6 +84,14 @@ Status CheckOptions(const EmbeddingBagOptions& options) {
     return Status::Error(StatusCode::kOutOfRange, "options.prefetch_distance",
                          "%d is not in [-1, %d]", options.prefetch_distance, kMostPrefetchDistance);
   }
+  const SoftErrorOptions& soft_errors = options.soft_errors;
+  if (soft_errors.policy > SoftErrorPolicy::kFail) {
+    return NotOne("options.soft_errors.policy", static_cast<int>(soft_errors.policy), "policy");
+  }
+  if (soft_errors.sample_interval < 1) {
+    return Status::Error(StatusCode::kOutOfRange, "options.soft_errors.sample_interval",
+                         "%" PRId64 " is less than 1", soft_errors.sample_interval);
+  }
   return Status();
 }
 
@@ -86,7 +109,6 @@ Status CheckRowMap(ArrayView<const int32_t> map, int64_t rows) {
 
 // Whether no row lies in more cache lines than a row that begins with one.
 bool LieInFewestLines(const pack::EmbeddingTableData& table) {
-  constexpr int64_t kLineBytes = 64;
   int64_t alignment = kLineBytes;  // of every row
   while (table.layout.stride % alignment != 0 ||
          !base::IsAligned(table.data, static_cast<uintptr_t>(alignment))) {
@@ -115,10 +137,14 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   core.output_element_bytes = DataTypeSize(options.output);
   core.table_bytes = TableExtent(table.rows(), table.layout());
   core.codebook_bytes = core.table->clusters * kCodebookCentres * int64_t{sizeof(Half)};
+  core.ResolveCheck();
+  // A checksum that stands beside its row is a line more that is on its way.
+  const int64_t fetched_bytes =
+      core.row_bytes + (core.check == kernels::RowCheck::kBeside ? kLineBytes : 0);
   const cpu::CpuInfo& host = cpu::Host();
   if (options.prefetch_distance == -1) {
     core.options.prefetch_distance = plan::PrefetchDistance(
-        core.row_bytes, table.bytes(),
+        fetched_bytes, table.bytes(),
         plan::NearTableBytes(table.dimension(), core.row_bytes, host.l1d.bytes, host.l2.bytes),
         host.l3.bytes);
   }
@@ -131,6 +157,12 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));
   QFORGE_RETURN_IF_ERROR(core.Resolve(8, &core.functions_64));
   return core;
+}
+
+void BagCore::ResolveCheck() {
+  if (options.soft_errors.policy == SoftErrorPolicy::kOff) return;
+  if (table->layout.checksum) check = kernels::RowCheck::kInRow;
+  if (table->checksums != nullptr) check = kernels::RowCheck::kBeside;
 }
 
 kernels::RowPrefetch BagCore::Prefetch() const {
@@ -151,6 +183,8 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
   kernel.fast_subnormals = table->layout.format == RowFormat::kE4M3 &&
                            options.pooling != Pooling::kNone && MultipliesSubnormalsFast();
   kernel.output = options.output;
+  kernel.check = check;
+  kernel.sampled = check != kernels::RowCheck::kNone && options.soft_errors.sample_interval != 1;
   return kernel;
 }
 
@@ -189,6 +223,13 @@ std::string BagCore::Describe() const {
               : "  prefetch: " + std::to_string(options.prefetch_distance) +
                     (from_memory ? " positions ahead, from memory\n"
                                  : " positions ahead, from the caches\n");
+  if (check != kernels::RowCheck::kNone) {
+    text += std::string("  rows are checked, by checksums ") +
+            (check == kernels::RowCheck::kInRow ? "in the rows" : "beside the rows");
+    const int64_t interval = options.soft_errors.sample_interval;
+    if (interval != 1) text += ", one bag in " + std::to_string(interval);
+    text += std::string("; on an error: ") + PolicyName(options.soft_errors.policy) + "\n";
+  }
   return text + (options.trusted ? "  indices are trusted\n" : "  indices are checked\n");
 }
 

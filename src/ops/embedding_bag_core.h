@@ -2,7 +2,9 @@
 #ifndef QFORGE_OPS_EMBEDDING_BAG_CORE_H_
 #define QFORGE_OPS_EMBEDDING_BAG_CORE_H_
 
+#include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -12,6 +14,7 @@
 #include "qforge/embedding_bag.h"
 #include "qforge/embedding_table.h"
 #include "qforge/status.h"
+#include "ref/embedding.h"
 
 namespace qforge {
 
@@ -27,6 +30,10 @@ struct BagCore {
 
   bool pooled() const { return options.pooling != Pooling::kNone; }
   bool scalar() const { return context.isa() == Isa::kScalar; }
+  // Kernels check as they go.
+  bool kernel_checks() const {
+    return check != kernels::RowCheck::kNone && !copies_rows() && !scalar();
+  }
   bool copies_rows() const { return options.output == DataType::kU8; }
   // Indices are in [0, index_limit).
   int64_t index_limit() const {
@@ -44,6 +51,9 @@ struct BagCore {
   int64_t table_bytes = 0;  // from the first to behind the last byte of a row
   int64_t codebook_bytes = 0;
 
+  // kNone where rows are not checked: there are no checksums, or nobody wants to know.
+  kernels::RowCheck check = kernels::RowCheck::kNone;
+
   // For indices of 4 and of 8 bytes; null on the portable path.
   struct Functions {
     kernels::EmbeddingFunction* look_up = nullptr;
@@ -57,6 +67,7 @@ struct BagCore {
 
  private:
   kernels::RowPrefetch Prefetch() const;
+  void ResolveCheck();
   kernels::EmbeddingKernel Kernel(int index_bytes) const;
   Status Resolve(int index_bytes, Functions* functions) const;
 };
@@ -67,7 +78,12 @@ struct BagLookup {
   const BagInput* input;
   const OutputMatrix* output;
   const int64_t* starts;  // where bags begin, and where the last one ends; null without pooling
+  // Where rows are checked: the first row of the output that is, and every sample_interval-th from
+  // there on; and the first of them that failed, which any thread may write.
+  int64_t first_checked = 0;
+  mutable std::atomic<int64_t> first_failed{kNoRow};
 
+  static constexpr int64_t kNoRow = std::numeric_limits<int64_t>::max();
   int64_t output_rows() const { return output->rows; }
   int64_t first_position() const { return starts == nullptr ? 0 : starts[0]; }
   int64_t end_position() const { return starts == nullptr ? output_rows() : starts[output_rows()]; }
@@ -99,6 +115,21 @@ Status ValidateBagContents(BagLookup* lookup, int64_t* room) noexcept;
 
 // No output has a byte in common with what another look-up reads. `room`: 2 * count numbers.
 Status CheckOutputsApart(const BagLookup* lookups, int64_t count, uintptr_t* room) noexcept;
+
+// The first row of the output from `row` on that is checked.
+int64_t FirstCheckedFrom(const BagLookup& lookup, int64_t row) noexcept;
+
+// The look-up as the scalar truth takes it.
+ref::BagProblem ProblemOf(const BagLookup& lookup) noexcept;
+
+// Does the output's rows [begin, end), where they are not checked, or as far as the kernel goes:
+// returns the first one that did not pass, or `end`.
+int64_t LookUp(const BagLookup& lookup, int64_t begin, int64_t end) noexcept;
+// The same where they are: every row, and whatever the policy asks for where one fails.
+void LookUpChecked(const BagLookup& lookup, int64_t begin, int64_t end) noexcept;
+
+// Of a look-up that checks, behind RunLookups(): counts, and whether it fails.
+Status FinishChecks(const BagLookup& lookup) noexcept;
 
 // Does the look-ups, which are valid, on the threads of `context`.
 void RunLookups(const Context& context, const BagLookup* lookups, int64_t count) noexcept;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/arithmetic.h"
 #include "base/float_environment.h"
 #include "ops/embedding_bag_core.h"
 #include "ops/embedding_rows.h"
@@ -89,22 +90,8 @@ void CopyTableRows(const BagLookup& lookup, int64_t begin, int64_t end) {
   }
 }
 
-void CallReference(const BagLookup& lookup, int64_t begin, int64_t end) {
-  const BagCore& core = *lookup.core;
-  ref::BagProblem problem;
-  problem.rows = RowsOf(*core.table);
-  problem.pooling = core.options.pooling;
-  problem.weights_kind = core.options.weights;
-  problem.indices = lookup.input->indices;
-  problem.starts = lookup.starts;
-  problem.weights = lookup.input->weights.data();
-  problem.row_map = core.options.row_map.data();
-  problem.output = *lookup.output;
-  ref::EmbeddingBag(problem, begin, end);
-}
-
-void CallKernel(const BagLookup& lookup, kernels::EmbeddingFunction* look_up, int64_t begin,
-                int64_t end) {
+int64_t CallKernel(const BagLookup& lookup, kernels::EmbeddingFunction* look_up, int64_t begin,
+                   int64_t end) {
   const BagCore& core = *lookup.core;
   const BagInput& input = *lookup.input;
   kernels::EmbeddingArguments arguments;
@@ -122,22 +109,26 @@ void CallKernel(const BagLookup& lookup, kernels::EmbeddingFunction* look_up, in
   arguments.codebooks = core.table->codebooks;
   arguments.output = lookup.output->data;
   arguments.output_stride = lookup.output->stride * core.output_element_bytes;
-  look_up(&arguments);
+  if (core.check == kernels::RowCheck::kNone) {
+    look_up(&arguments);
+    return end;
+  }
+  arguments.checksums = core.table->checksums;
+  arguments.codebook_checksums = core.table->codebook_checksums;
+  arguments.last_codebook = LastCodebook(*core.table);
+  arguments.first_checked = FirstCheckedFrom(lookup, begin);
+  arguments.check_interval = core.options.soft_errors.sample_interval;
+  return look_up(&arguments);
 }
 
-// Does the output's rows [begin, end). (As a Range they would go through memory, in a store and a
-// load that wait for each other: 4 ns of 30.)
-void LookUp(const BagLookup& lookup, int64_t begin, int64_t end) {
+// (As a Range, begin and end would go through memory, in a store and a load that wait for each
+// other: 4 ns of 30.)
+void LookUpAny(const BagLookup& lookup, int64_t begin, int64_t end) {
   if (begin == end) return;
-  const BagCore& core = *lookup.core;
-  kernels::EmbeddingFunction* const look_up =
-      core.functions(lookup.input->indices.element_bytes()).look_up;
-  if (core.copies_rows()) {
-    CopyTableRows(lookup, begin, end);
-  } else if (look_up == nullptr || lookup.end_position() == lookup.first_position()) {
-    CallReference(lookup, begin, end);  // kernels expect at least one index somewhere
+  if (lookup.core->check == kernels::RowCheck::kNone) {
+    LookUp(lookup, begin, end);
   } else {
-    CallKernel(lookup, look_up, begin, end);
+    LookUpChecked(lookup, begin, end);
   }
 }
 
@@ -150,13 +141,49 @@ void LookUpPart(const BagLookup* lookups, int64_t count, Range part) {
     const int64_t behind = before + shape.work();
     if (behind > part.begin) {
       const Range rows = plan::OutputRowsOf(shape, {part.begin - before, part.end - before});
-      LookUp(lookups[i], rows.begin, rows.end);
+      LookUpAny(lookups[i], rows.begin, rows.end);
     }
     before = behind;
   }
 }
 
 }  // namespace
+
+int64_t FirstCheckedFrom(const BagLookup& lookup, int64_t row) noexcept {
+  const int64_t interval = lookup.core->options.soft_errors.sample_interval;
+  const int64_t behind = row - lookup.first_checked;
+  if (behind <= 0) return lookup.first_checked;
+  return lookup.first_checked + base::CeilDiv(behind, interval) * interval;
+}
+
+ref::BagProblem ProblemOf(const BagLookup& lookup) noexcept {
+  const BagCore& core = *lookup.core;
+  ref::BagProblem problem;
+  problem.rows = RowsOf(*core.table);
+  problem.pooling = core.options.pooling;
+  problem.weights_kind = core.options.weights;
+  problem.indices = lookup.input->indices;
+  problem.starts = lookup.starts;
+  problem.weights = lookup.input->weights.data();
+  problem.row_map = core.options.row_map.data();
+  problem.output = *lookup.output;
+  return problem;
+}
+
+int64_t LookUp(const BagLookup& lookup, int64_t begin, int64_t end) noexcept {
+  const BagCore& core = *lookup.core;
+  kernels::EmbeddingFunction* const look_up =
+      core.functions(lookup.input->indices.element_bytes()).look_up;
+  if (core.copies_rows()) {
+    CopyTableRows(lookup, begin, end);
+    return end;
+  }
+  if (look_up == nullptr || lookup.end_position() == lookup.first_position()) {
+    ref::EmbeddingBag(ProblemOf(lookup), begin, end);  // kernels expect an index somewhere
+    return end;
+  }
+  return CallKernel(lookup, look_up, begin, end);
+}
 
 void RunLookups(const Context& context, const BagLookup* lookups, int64_t count) noexcept {
   if (context.pool() != nullptr) {
@@ -171,7 +198,7 @@ void RunLookups(const Context& context, const BagLookup* lookups, int64_t count)
     }
   }
   base::FloatEnvironment environment;
-  for (int64_t i = 0; i < count; ++i) LookUp(lookups[i], 0, lookups[i].output_rows());
+  for (int64_t i = 0; i < count; ++i) LookUpAny(lookups[i], 0, lookups[i].output_rows());
 }
 
 }  // namespace qforge

@@ -3,13 +3,16 @@
 // Little-endian, without compression:
 //
 //   [0, 128)                    struct Header below
-//   [128, rows_offset)          clusters x 16 f16, then zeros up to a multiple of 64
+//   [128, rows_offset)          clusters x 16 f16; of tables with checksums (qforge/row_layout.h)
+//                               those of the codebooks, then those that stand beside the rows, then
+//                               at least 64 zeros; then zeros up to a multiple of 64
 //   [rows_offset, file_bytes)   rows as they are in memory, `stride` bytes from one to the next;
 //                               gaps are zeros, and there is none behind the last row
 //
-// Each of the three has a checksum, so that no byte of a file is unaccounted for. All checksums are
-// XXH64 with seed 0. rows_offset follows from `clusters` and file_bytes from the rest: they are
-// there to be compared. A change to any of this takes another version.
+// Each of the three has a checksum of its own, so that no byte of a file is unaccounted for: XXH64
+// with seed 0. rows_offset follows from the sizes before it and file_bytes from the rest: they are
+// there to be compared. A change to any of this takes another version: version 1 has no checksums
+// of rows and codebooks, and is what tables without any are stored as; version 2 has them.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -29,6 +32,7 @@
 
 #include "base/arithmetic.h"
 #include "base/checksum.h"
+#include "base/row_checksum.h"
 #include "ops/embedding_rows.h"
 #include "ops/row_layout.h"
 #include "pack/embedding_table_data.h"
@@ -42,9 +46,13 @@ using pack::EmbeddingTableData;
 static_assert(std::endian::native == std::endian::little, "structs are stored as they are");
 
 constexpr char kMagic[9] = "QFORGETB";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
+constexpr uint32_t kFirstVersion = 1;
 constexpr int64_t kRowsAlignment = 64;
 constexpr int64_t kCodebookBytes = kCodebookCentres * int64_t{sizeof(Half)};
+constexpr int64_t kCodebookChecksumBytes = base::ChecksumBytes(kCodebookBytes);
+
+enum class ChecksumPlace : uint8_t { kNone, kInRow, kBeside };
 
 struct Header {
   char magic[8];
@@ -54,7 +62,8 @@ struct Header {
   uint8_t parameters;     // DataType: 0 none, 4 f32, 5 f16
   uint8_t place;          // ParameterPlace
   uint8_t exponent_bias;
-  uint32_t unused;  // 0
+  uint8_t checksums;  // ChecksumPlace
+  uint8_t unused[3];  // 0
   int64_t dimension;
   int64_t rows;
   int64_t stride;
@@ -70,14 +79,41 @@ static_assert(sizeof(Header) == 128 && offsetof(Header, header_checksum) == 120)
 static_assert(static_cast<int>(DataType::kF32) == 4 && static_cast<int>(DataType::kF16) == 5);
 static_assert(static_cast<int>(RowFormat::kE5M2) == 9 && kRowFormatCount == 10);
 
+ChecksumPlace PlaceIn(const Header& header) { return static_cast<ChecksumPlace>(header.checksums); }
+
 uint64_t HeaderChecksum(const Header& header) {
   return base::ChecksumOf(&header, offsetof(Header, header_checksum));
 }
 
-int64_t RowsOffset(int64_t clusters) {
-  return base::AlignUp<int64_t>(int64_t{sizeof(Header)} + clusters * kCodebookBytes,
-                                kRowsAlignment);
-}
+// Where the parts of [128, rows_offset) begin.
+struct Sections {
+  int64_t codebook_checksums = 0;
+  int64_t row_checksums = 0;
+  int64_t row_checksum_bytes = 0;  // of all rows
+  int64_t rows = 0;
+
+  // False where a size leaves int64.
+  bool Compute(const EmbeddingTableData& table, ChecksumPlace place) {
+    const bool checked = place != ChecksumPlace::kNone;
+    codebook_checksums = int64_t{sizeof(Header)} + table.clusters * kCodebookBytes;
+    row_checksums = codebook_checksums + (checked ? table.clusters * kCodebookChecksumBytes : 0);
+    int64_t end;
+    if (place == ChecksumPlace::kBeside &&
+        !base::CheckedMultiply(table.rows, RowChecksumBytes(table.layout), &row_checksum_bytes)) {
+      return false;
+    }
+    if (!base::CheckedAdd(row_checksums, row_checksum_bytes, &end) ||
+        !base::CheckedAdd(end, (checked ? pack::kChecksumPadding : 0) + kRowsAlignment, &rows)) {
+      return false;
+    }
+    rows = base::AlignUp<int64_t>(rows - kRowsAlignment, kRowsAlignment);
+    return true;
+  }
+
+  static int64_t RowChecksumBytes(const RowLayout& layout) {
+    return base::ChecksumBytes(PartsOfRow(layout).content_bytes());
+  }
+};
 
 Status Corrupted(const std::string& path, const char* what) {
   return Status::Error(StatusCode::kDataCorrupted, "path", "%.120s: %s", path.c_str(), what);
@@ -139,10 +175,15 @@ class File {
 
 // --- Reading -------------------------------------------------------------------------------------
 
+struct OpenedFile {
+  EmbeddingTableData table;  // without its data
+  Header header;
+  Sections sections;
+};
+
 // Layout, rows and clusters of a table whose header has the right checksum, and is believed no
 // more than a caller: sizes agree with one another and with the file, and none leaves int64.
-Result<EmbeddingTableData> ParseSizes(const std::string& path, const Header& header,
-                                      int64_t file_bytes) {
+Result<OpenedFile> ParseSizes(const std::string& path, const Header& header, int64_t file_bytes) {
   RowLayout layout;
   layout.format = static_cast<RowFormat>(header.format);
   layout.dimension = header.dimension;
@@ -150,6 +191,8 @@ Result<EmbeddingTableData> ParseSizes(const std::string& path, const Header& hea
   layout.place = static_cast<ParameterPlace>(header.place);
   layout.stride = header.stride;
   layout.exponent_bias = header.exponent_bias;
+  const ChecksumPlace place = PlaceIn(header);
+  layout.checksum = place == ChecksumPlace::kInRow;
   const Result<RowLayout> complete = CompleteRowLayout("header", layout);
   if (!complete.ok()) return Corrupted(path, complete.status().message());
   const Status size = CheckTableSize("header.rows", header.rows, *complete);
@@ -160,8 +203,15 @@ Result<EmbeddingTableData> ParseSizes(const std::string& path, const Header& hea
   if (header.clusters < least || header.clusters > most) {
     return Corrupted(path, "the header's number of codebooks is impossible");
   }
+  EmbeddingTableData table;
+  table.layout = *complete;
+  table.rows = header.rows;
+  table.clusters = header.clusters;
+  Sections sections;
   int64_t expected;
-  if (header.header_bytes != sizeof(Header) || header.rows_offset != RowsOffset(header.clusters) ||
+  if (header.header_bytes != sizeof(Header) || place > ChecksumPlace::kBeside ||
+      (header.version == kFirstVersion && place != ChecksumPlace::kNone) ||
+      !sections.Compute(table, place) || header.rows_offset != sections.rows ||
       !base::CheckedAdd(header.rows_offset, TableExtent(header.rows, *complete), &expected) ||
       header.file_bytes != expected) {
     return Corrupted(path, "the header's sizes contradict one another");
@@ -171,17 +221,8 @@ Result<EmbeddingTableData> ParseSizes(const std::string& path, const Header& hea
                          "%.120s has %" PRId64 " bytes; its header says %" PRId64, path.c_str(),
                          file_bytes, header.file_bytes);
   }
-  EmbeddingTableData table;
-  table.layout = *complete;
-  table.rows = header.rows;
-  table.clusters = header.clusters;
-  return table;
+  return OpenedFile{std::move(table), header, sections};
 }
-
-struct OpenedFile {
-  EmbeddingTableData table;  // without its data
-  Header header;
-};
 
 // Opens a file and reads its header, behind which `file` is left.
 Result<OpenedFile> ReadHeader(const std::string& path, File* file) {
@@ -202,17 +243,16 @@ Result<OpenedFile> ReadHeader(const std::string& path, File* file) {
                          path.c_str(), kMagic);
   }
   if (readable < sizeof(header)) return Corrupted(path, "the file ends within its header");
-  if (header.version != kVersion) {
+  if (header.version < kFirstVersion || header.version > kVersion) {
     return Status::Error(StatusCode::kUnsupported, "path",
-                         "%.120s is of version %" PRIu32 "; this build reads version %" PRIu32,
-                         path.c_str(), header.version, kVersion);
+                         "%.120s is of version %" PRIu32 "; this build reads versions %" PRIu32
+                         " to %" PRIu32,
+                         path.c_str(), header.version, kFirstVersion, kVersion);
   }
   if (header.header_checksum != HeaderChecksum(header)) {
     return Corrupted(path, "the header's checksum does not match");
   }
-  Result<EmbeddingTableData> table = ParseSizes(path, header, state.st_size);
-  if (!table.ok()) return table.status();
-  return OpenedFile{std::move(*table), header};
+  return ParseSizes(path, header, state.st_size);
 }
 
 Status CheckCodebooks(const std::string& path, const Header& header, const std::byte* codebooks) {
@@ -236,6 +276,29 @@ Result<base::AlignedBuffer> ReadSection(const std::string& path, File* file, int
   return SystemError("read", path);
 }
 
+// Gives a table that was loaded checksums of its own, which UpdateRow() can write.
+Status CopyChecksums(const OpenedFile& file, EmbeddingTableData* table) {
+  const Sections& sections = file.sections;
+  const auto copy = [&](int64_t begin, int64_t bytes, base::AlignedBuffer* own,
+                        const std::byte** used) {
+    Result<base::AlignedBuffer> buffer = AllocateChecksums(bytes);
+    if (!buffer.ok()) return buffer.status();
+    std::memcpy(buffer->data(), table->own_codebooks.data() + begin - sizeof(Header),
+                static_cast<size_t>(bytes));
+    *own = std::move(*buffer);
+    *used = own->data();
+    return Status();
+  };
+  const int64_t codebook_bytes = sections.row_checksums - sections.codebook_checksums;
+  if (codebook_bytes != 0) {
+    QFORGE_RETURN_IF_ERROR(copy(sections.codebook_checksums, codebook_bytes,
+                                &table->own_codebook_checksums, &table->codebook_checksums));
+  }
+  if (PlaceIn(file.header) != ChecksumPlace::kBeside) return Status();
+  return copy(sections.row_checksums, sections.row_checksum_bytes, &table->own_checksums,
+              &table->checksums);
+}
+
 // --- Writing -------------------------------------------------------------------------------------
 
 // Writes rows from where `file` is, and gives their checksum. False on an error of the system.
@@ -256,10 +319,15 @@ bool WriteRows(const EmbeddingTableData& table, std::byte* buffer, int64_t buffe
   return true;
 }
 
-Header HeaderOf(const EmbeddingTableData& table) {
+ChecksumPlace PlaceOf(const EmbeddingTableData& table) {
+  if (table.layout.checksum) return ChecksumPlace::kInRow;
+  return table.checksums == nullptr ? ChecksumPlace::kNone : ChecksumPlace::kBeside;
+}
+
+Header HeaderOf(const EmbeddingTableData& table, const Sections& sections) {
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof(header.magic));
-  header.version = kVersion;
+  header.version = PlaceOf(table) == ChecksumPlace::kNone ? kFirstVersion : kVersion;
   header.header_bytes = sizeof(Header);
   header.format = static_cast<uint8_t>(table.layout.format);
   header.parameters = static_cast<uint8_t>(table.layout.parameters);
@@ -269,7 +337,8 @@ Header HeaderOf(const EmbeddingTableData& table) {
   header.rows = table.rows;
   header.stride = table.layout.stride;
   header.clusters = table.clusters;
-  header.rows_offset = RowsOffset(table.clusters);
+  header.checksums = static_cast<uint8_t>(PlaceOf(table));
+  header.rows_offset = sections.rows;
   header.file_bytes = header.rows_offset + TableExtent(table.rows, table.layout);
   return header;
 }
@@ -280,7 +349,11 @@ Status WriteTable(const EmbeddingTableData& table, const std::string& path, File
   const int64_t buffer_rows =
       std::clamp<int64_t>(kBufferBytes / table.layout.stride, 1, std::max<int64_t>(1, table.rows));
   const Header no_header{};
-  Header header = HeaderOf(table);
+  Sections sections;
+  if (!sections.Compute(table, PlaceOf(table))) {
+    return Status::Error(StatusCode::kOutOfRange, "table", "is too large for a file");
+  }
+  Header header = HeaderOf(table, sections);
   const size_t codebooks_bytes = static_cast<size_t>(header.rows_offset) - sizeof(Header);
   // Behind the last row is no gap, which may be larger than memory.
   const size_t rows_bytes =
@@ -294,6 +367,13 @@ Status WriteTable(const EmbeddingTableData& table, const std::string& path, File
     std::memcpy(buffer->data(), table.codebooks,
                 static_cast<size_t>(table.clusters * kCodebookBytes));
   }
+  const auto copy = [&](const std::byte* from, int64_t begin, int64_t bytes) {
+    if (bytes == 0) return;
+    std::memcpy(buffer->data() + begin - sizeof(Header), from, static_cast<size_t>(bytes));
+  };
+  copy(table.codebook_checksums, sections.codebook_checksums,
+       sections.row_checksums - sections.codebook_checksums);
+  copy(table.checksums, sections.row_checksums, sections.row_checksum_bytes);
   header.codebooks_checksum = base::ChecksumOf(buffer->data(), codebooks_bytes);
   if (!file->Write(&no_header, sizeof(no_header)) ||
       !file->Write(buffer->data(), codebooks_bytes)) {
@@ -388,6 +468,7 @@ Result<EmbeddingTable> EmbeddingTable::Load(const std::string& path) noexcept {
     table.own_codebooks = std::move(*codebooks);
     table.data = table.own_rows.data();
     table.codebooks = table.own_codebooks.As<Half>();
+    QFORGE_RETURN_IF_ERROR(CopyChecksums(*opened, &table));
     return EmbeddingTable(std::make_shared<EmbeddingTableData>(std::move(table)));
   } catch (const std::bad_alloc&) {
     return NoMemory();
@@ -414,6 +495,13 @@ Result<EmbeddingTable> EmbeddingTable::Map(const std::string& path, bool verify)
     if (verify) QFORGE_RETURN_IF_ERROR(CheckRows(path, header, table.data));
     if (table.clusters != 0) {
       table.codebooks = reinterpret_cast<const Half*>(begin + sizeof(Header));
+    }
+    const Sections& sections = opened->sections;
+    if (sections.row_checksums != sections.codebook_checksums) {
+      table.codebook_checksums = begin + sections.codebook_checksums;
+    }
+    if (PlaceIn(header) == ChecksumPlace::kBeside) {
+      table.checksums = begin + sections.row_checksums;
     }
     return EmbeddingTable(std::make_shared<EmbeddingTableData>(std::move(table)));
   } catch (const std::bad_alloc&) {

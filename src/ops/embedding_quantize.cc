@@ -10,9 +10,11 @@
 #include "ops/embedding_quantize_codebooks.h"
 #include "ops/embedding_quantize_range.h"
 #include "ops/embedding_quantize_rows.h"
+#include "ops/embedding_rows.h"
 #include "ops/row_layout.h"
 #include "pack/embedding_table_data.h"
 #include "qforge/embedding_table.h"
+#include "ref/row_checksum.h"
 #include "ref/table_quantization.h"
 
 namespace qforge {
@@ -62,6 +64,7 @@ Result<RowLayout> CheckOptions(const TableQuantizationOptions& options, int64_t 
   layout.place = options.place;
   layout.stride = options.stride;
   layout.exponent_bias = options.exponent_bias;
+  layout.checksum = options.row_checksum;
   const Result<RowLayout> complete = CompleteRowLayout("options", layout);
   if (!complete.ok()) return complete.status();
   QFORGE_RETURN_IF_ERROR(CheckMethod(options.format, options.method));
@@ -98,6 +101,9 @@ class RowWriter {
       const kernels::ValueBounds bounds = memory.reader.Read(i);
       std::byte* const row = data_ + i * layout_.stride;
       Encode(bounds, memory, row + parts_.payload_offset, row + parts_.parameter_offset);
+      if (layout_.checksum) {
+        ref::WriteChecksum(row, parts_.content_bytes(), row + parts_.content_bytes());
+      }
       std::memset(row + parts_.bytes(), 0, static_cast<size_t>(layout_.stride - parts_.bytes()));
     }
   }
@@ -263,6 +269,7 @@ Result<EmbeddingTable> EmbeddingTable::Quantize(const Context& context, const In
   table->own_codebooks = std::move(codebooks.stored);
   table->codebooks = table->own_codebooks.As<Half>();
   table->clusters = codebooks.count;
+  if (layout->checksum) QFORGE_RETURN_IF_ERROR(MakeCodebookChecksums(table.get()));
   return EmbeddingTable(std::move(table));
 }
 

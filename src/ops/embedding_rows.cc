@@ -3,6 +3,9 @@
 #include <cinttypes>
 #include <cstring>
 
+#include "base/row_checksum.h"
+#include "ref/row_checksum.h"
+
 namespace qforge {
 
 kernels::EmbeddingKernel KernelOf(Isa isa, const RowLayout& layout) noexcept {
@@ -32,6 +35,30 @@ Status CheckCodebookNumbers(const pack::EmbeddingTableData& table, int64_t begin
     }
   }
   return Status();
+}
+
+Status MakeCodebookChecksums(pack::EmbeddingTableData* table) noexcept {
+  if (table->clusters == 0) return Status();
+  constexpr int64_t kBytes = kCodebookCentres * int64_t{sizeof(Half)};
+  constexpr int64_t kChecksumBytes = base::ChecksumBytes(kBytes);
+  Result<base::AlignedBuffer> checksums = AllocateChecksums(table->clusters * kChecksumBytes);
+  if (!checksums.ok()) return checksums.status();
+  const auto* const codebooks = reinterpret_cast<const std::byte*>(table->codebooks);
+  for (int64_t i = 0; i < table->clusters; ++i) {
+    ref::WriteChecksum(codebooks + i * kBytes, kBytes, checksums->data() + i * kChecksumBytes);
+  }
+  table->own_codebook_checksums = std::move(*checksums);
+  table->codebook_checksums = table->own_codebook_checksums.data();
+  return Status();
+}
+
+Result<base::AlignedBuffer> AllocateChecksums(int64_t bytes) noexcept {
+  Result<base::AlignedBuffer> buffer = base::AlignedBuffer::Allocate(
+      static_cast<size_t>(bytes + pack::kChecksumPadding), "checksums");
+  if (buffer.ok()) {
+    std::memset(buffer->data() + bytes, 0, static_cast<size_t>(pack::kChecksumPadding));
+  }
+  return buffer;
 }
 
 void CopyRows(const std::byte* from, int64_t rows, const RowLayout& layout,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/aligned_buffer.h"
 #include "kernels/embedding_kernel.h"
 #include "ops/row_layout.h"
 #include "pack/embedding_table_data.h"
@@ -13,8 +14,20 @@
 
 namespace qforge {
 
+// The largest number of a codebook; 0 where there are none.
+inline int64_t LastCodebook(const pack::EmbeddingTableData& table) noexcept {
+  return table.clusters == 0 ? 0 : table.clusters - 1;
+}
+
 inline ref::EmbeddingRows RowsOf(const pack::EmbeddingTableData& table) noexcept {
-  return {table.layout, table.data, table.codebooks};
+  ref::EmbeddingRows rows;
+  rows.layout = table.layout;
+  rows.data = table.data;
+  rows.codebooks = table.codebooks;
+  rows.last_codebook = LastCodebook(table);
+  rows.checksums = table.checksums;
+  rows.codebook_checksums = table.codebook_checksums;
+  return rows;
 }
 
 // A kernel for rows of this layout, which is complete; the rest of the descriptor is as it is by
@@ -24,6 +37,17 @@ kernels::EmbeddingKernel KernelOf(Isa isa, const RowLayout& layout) noexcept;
 // Rows [begin, end) of a twotier4 table name codebooks that exist; other formats name none.
 Status CheckCodebookNumbers(const pack::EmbeddingTableData& table, int64_t begin,
                             int64_t end) noexcept;
+
+// In the rows or beside them.
+inline bool HasChecksums(const pack::EmbeddingTableData& table) noexcept {
+  return table.layout.checksum || table.checksums != nullptr;
+}
+
+// Room for checksums that kernels read, of so many bytes.
+Result<base::AlignedBuffer> AllocateChecksums(int64_t bytes) noexcept;
+
+// Makes room for the checksums of the codebooks, where there are any, and writes them.
+Status MakeCodebookChecksums(pack::EmbeddingTableData* table) noexcept;
 
 // Copies `rows` rows. Gaps between them are not read, since they are not the table's, and written
 // as zeros.

@@ -74,6 +74,7 @@ Result<EmbeddingTable> EmbeddingTable::Borrow(const void* data, int64_t rows,
                                               ArrayView<const Half> codebooks) noexcept {
   Result<EmbeddingTableData> table = CheckedTable(data, rows, layout, codebooks);
   if (!table.ok()) return table.status();
+  if (layout.checksum) QFORGE_RETURN_IF_ERROR(MakeCodebookChecksums(&*table));
   try {
     return EmbeddingTable(std::make_shared<EmbeddingTableData>(std::move(*table)));
   } catch (const std::bad_alloc&) {
@@ -101,6 +102,7 @@ Result<EmbeddingTable> EmbeddingTable::Copy(const void* data, int64_t rows, cons
   table.own_codebooks = std::move(*own_codebooks);
   table.data = table.own_rows.data();
   table.codebooks = table.own_codebooks.As<Half>();
+  if (layout.checksum) QFORGE_RETURN_IF_ERROR(MakeCodebookChecksums(&table));
   try {
     return EmbeddingTable(std::make_shared<EmbeddingTableData>(std::move(table)));
   } catch (const std::bad_alloc&) {
@@ -141,6 +143,8 @@ std::string EmbeddingTable::Describe() const noexcept {
       text += ", exponent bias " + std::to_string(layout.exponent_bias);
     }
     if (table_->clusters != 0) text += ", " + std::to_string(table_->clusters) + " codebooks";
+    if (layout.checksum) text += ", checksums in the rows";
+    if (table_->checksums != nullptr) text += ", checksums beside the rows";
     return text + ", " + std::to_string(bytes()) + " bytes, " + OwnerName(table_->owner);
   } catch (const std::bad_alloc&) {
     return std::string();

@@ -7,10 +7,12 @@
 #include <limits>
 
 #include "base/float_environment.h"
+#include "base/row_checksum.h"
 #include "ops/row_layout.h"
 #include "ops/validate.h"
 #include "pack/embedding_table_data.h"
 #include "qforge/embedding_table.h"
+#include "ref/row_checksum.h"
 
 namespace qforge {
 namespace {
@@ -185,6 +187,12 @@ Status EmbeddingTable::UpdateRow(int64_t index, ArrayView<const float> values,
     UpdateFloats<BFloat16Format>(values, random, row);
   } else {
     UpdateCodes(layout, values, random, row);
+  }
+  const int64_t bytes = PartsOfRow(layout).content_bytes();
+  if (layout.checksum) ref::WriteChecksum(row, bytes, row + bytes);
+  if (table_->checksums != nullptr) {
+    ref::WriteChecksum(row, bytes,
+                       table_->own_checksums.data() + index * base::ChecksumBytes(bytes));
   }
   return Status();
 }

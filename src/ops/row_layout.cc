@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/arithmetic.h"
+#include "base/row_checksum.h"
 #include "qforge/types.h"
 
 namespace qforge {
@@ -156,6 +157,7 @@ RowParts PartsOfRow(const RowLayout& layout) noexcept {
   const bool first = layout.place == ParameterPlace::kFirst;
   parts.payload_offset = first ? parts.parameter_bytes : 0;
   parts.parameter_offset = first ? 0 : parts.payload_bytes;
+  if (layout.checksum) parts.checksum_bytes = base::ChecksumBytes(parts.content_bytes());
   return parts;
 }
 

@@ -24,8 +24,11 @@ struct RowParts {
   int64_t parameter_bytes;
   int64_t payload_offset;
   int64_t parameter_offset;
+  int64_t checksum_bytes;  // behind the rest; 0: none
 
-  int64_t bytes() const { return payload_bytes + parameter_bytes; }
+  // Of payload and parameters, which a checksum is of.
+  int64_t content_bytes() const { return payload_bytes + parameter_bytes; }
+  int64_t bytes() const { return content_bytes() + checksum_bytes; }
 };
 RowParts PartsOfRow(const RowLayout& layout) noexcept;
 

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/row_checksum.h"
+#include "ref/row_checksum.h"
+
 namespace qforge::ref {
 namespace {
 
@@ -65,6 +68,13 @@ int64_t ParameterBytes(const RowLayout& layout) noexcept {
   }
 }
 
+// The number of the codebook of a twotier4 row.
+int64_t CodebookOf(const EmbeddingRows& rows, const std::byte* row) noexcept {
+  const bool first = rows.layout.place == ParameterPlace::kFirst;
+  const int64_t number = Load<uint16_t>(first ? row : row + PayloadBytes(rows.layout));
+  return std::min(number, rows.last_codebook);
+}
+
 // One row, with its parameters.
 class Row {
  public:
@@ -90,8 +100,7 @@ class Row {
         centres_ = parameters;
         break;
       case RowFormat::kTwoTier4:
-        centres_ =
-            reinterpret_cast<const std::byte*>(rows.codebooks + 16 * Load<uint16_t>(parameters));
+        centres_ = reinterpret_cast<const std::byte*>(rows.codebooks + 16 * CodebookOf(rows, row));
         break;
       default:
         break;
@@ -149,12 +158,6 @@ class Row {
   float scale_ = 0.0f;
   float bias_ = 0.0f;
 };
-
-// The row of the table that position `p` names; -1: none.
-int64_t RowOf(const BagProblem& problem, int64_t p) noexcept {
-  const int64_t index = problem.indices[p];
-  return problem.row_map == nullptr ? index : problem.row_map[index];
-}
 
 void Store(const OutputMatrix& output, int64_t row, int64_t column, float value) noexcept {
   const int64_t offset = row * output.stride + column;
@@ -231,6 +234,25 @@ void Gather(const BagProblem& problem, int64_t p) noexcept {
 }
 
 }  // namespace
+
+int64_t RowOf(const BagProblem& problem, int64_t p) noexcept {
+  const int64_t index = problem.indices[p];
+  return problem.row_map == nullptr ? index : problem.row_map[index];
+}
+
+int64_t RowSum(const EmbeddingRows& rows, int64_t index) noexcept {
+  const std::byte* const row = rows.data + index * rows.layout.stride;
+  const int64_t bytes = PayloadBytes(rows.layout) + ParameterBytes(rows.layout);
+  const std::byte* const checksum =
+      rows.layout.checksum ? row + bytes : rows.checksums + index * base::ChecksumBytes(bytes);
+  const int64_t sum = ChecksumSum(row, bytes, checksum);
+  if (rows.layout.format != RowFormat::kTwoTier4) return sum;
+  constexpr int64_t kCodebookBytes = 16 * sizeof(Half);
+  const int64_t number = CodebookOf(rows, row);
+  return sum + ChecksumSum(reinterpret_cast<const std::byte*>(rows.codebooks + 16 * number),
+                           kCodebookBytes,
+                           rows.codebook_checksums + number * base::ChecksumBytes(kCodebookBytes));
+}
 
 void DecodeRow(const EmbeddingRows& rows, int64_t index, float* output) noexcept {
   const Row row(rows, index);

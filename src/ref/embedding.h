@@ -15,11 +15,18 @@ namespace qforge::ref {
 struct EmbeddingRows {
   RowLayout layout;
   const std::byte* data = nullptr;
-  const Half* codebooks = nullptr;  // twotier4
+  const Half* codebooks = nullptr;                // twotier4
+  int64_t last_codebook = 65535;                  // stands for those that are not there
+  const std::byte* checksums = nullptr;           // of rows that do not end with one
+  const std::byte* codebook_checksums = nullptr;  // twotier4
 };
 
 // Row `index` as floats, dimension of them.
 void DecodeRow(const EmbeddingRows& rows, int64_t index, float* output) noexcept;
+
+// The sum of row `index` and its checksum, and of the codebook that it names and that one's: 0
+// unless a bit has flipped. See ref/row_checksum.h.
+int64_t RowSum(const EmbeddingRows& rows, int64_t index) noexcept;
 
 struct BagProblem {
   EmbeddingRows rows;
@@ -31,6 +38,9 @@ struct BagProblem {
   const int32_t* row_map = nullptr;  // null: none
   OutputMatrix output;
 };
+
+// The row of the table that position `p` names; -1: none.
+int64_t RowOf(const BagProblem& problem, int64_t p) noexcept;
 
 // Rows [begin, end) of the output: bags, or positions without pooling.
 void EmbeddingBag(const BagProblem& problem, int64_t begin, int64_t end) noexcept;

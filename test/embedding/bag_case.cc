@@ -1,6 +1,8 @@
 #include "embedding/bag_case.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <ostream>
@@ -101,6 +103,21 @@ void PutFloat(std::byte* at, float value, DataType type) {
   std::memcpy(at, &bits, 2);
 }
 
+// By the definition; c[0] is what the others leave.
+void FillChecksum(std::byte* row, int64_t bytes) {
+  int rest = 0;
+  for (int64_t i = 0; i < bytes; ++i) rest -= static_cast<int8_t>(row[i]);
+  std::byte* const checksum = row + bytes;
+  for (int64_t i = (bytes + 124) / 125; i > 0; --i) checksum[i] = std::byte{0};
+  for (int64_t i = 1; rest < -63 || rest > 63; ++i) {
+    int digit = std::clamp(rest / 127, -127, 127);
+    if (std::abs(rest - digit * 127) > 63 && std::abs(digit) < 127) digit += rest < 0 ? -1 : 1;
+    checksum[i] = static_cast<std::byte>(digit);
+    rest -= digit * 127;
+  }
+  checksum[0] = static_cast<std::byte>(rest);
+}
+
 void FillRow(const RowLayout& layout, Random& random, bool specials, std::byte* row) {
   const bool first = layout.place == ParameterPlace::kFirst;
   std::byte* const payload = row + (first ? ParameterBytes(layout) : 0);
@@ -144,6 +161,7 @@ void FillRow(const RowLayout& layout, Random& random, bool specials, std::byte* 
       for (int64_t i = 0; i < layout.dimension; ++i) payload[i] &= std::byte{0xBF};  // finite
       break;
   }
+  if (layout.checksum) FillChecksum(row, PayloadBytes(layout) + ParameterBytes(layout));
 }
 
 }  // namespace
@@ -173,6 +191,10 @@ int64_t ParameterBytes(const RowLayout& layout) {
     default:
       return 0;
   }
+}
+
+int64_t ChecksumBytes(const RowLayout& layout) {
+  return 1 + (PayloadBytes(layout) + ParameterBytes(layout) + 124) / 125;
 }
 
 std::vector<float> DecodeByDefinition(const RowLayout& layout, const std::byte* row,
@@ -221,7 +243,8 @@ std::vector<float> DecodeByDefinition(const RowLayout& layout, const std::byte* 
 TableData::TableData(const RowLayout& given, int64_t row_count, uint64_t seed, Guard guard,
                      bool specials)
     : layout(given), rows(row_count) {
-  const int64_t row_bytes = PayloadBytes(layout) + ParameterBytes(layout);
+  const int64_t row_bytes =
+      PayloadBytes(layout) + ParameterBytes(layout) + (layout.checksum ? ChecksumBytes(layout) : 0);
   if (layout.stride == 0) layout.stride = row_bytes;
   if (layout.parameters == DataType::kNone && ParameterBytes(layout) > 2) {
     layout.parameters = layout.format == RowFormat::kU8 ? DataType::kF32 : DataType::kF16;
@@ -266,6 +289,8 @@ std::ostream& operator<<(std::ostream& out, const BagCase& c) {
   if (c.layout.stride != 0) out << ", stride " << c.layout.stride;
   if (c.layout.exponent_bias != 0) out << ", exponent bias " << c.layout.exponent_bias;
   if (c.mapped) out << ", mapped";
+  if (c.layout.checksum) out << ", checksums in rows";
+  if (c.checksums_beside) out << ", checksums beside rows";
   if (c.specials) out << ", special values";
   if (c.trusted) out << ", trusted";
   if (c.output_gap != 0) out << ", output gap " << c.output_gap;
@@ -364,8 +389,7 @@ TestMatrix BagData::MakeOutput() const {
   return TestMatrix(
       c.output,
       c.pooling == Pooling::kNone ? indices().size() : static_cast<int64_t>(c.lengths.size()),
-      bytes ? PayloadBytes(table.layout) + ParameterBytes(table.layout) : c.layout.dimension,
-      c.output_gap, c.guard);
+      bytes ? RowBytes(table.layout) : c.layout.dimension, c.output_gap, c.guard);
 }
 
 int64_t BagData::RowOf(int64_t position) const {
@@ -467,13 +491,18 @@ Context ContextFor(Isa isa, ThreadPool* pool) {
   return Context::Create(options).value();
 }
 
+Context BestContext() { return Context::Create().value(); }
+
 void CheckOnEveryIsa(const BagCase& c) {
   BagData data(c);
   const TestMatrix expected = data.Expected();
   data.Seal();
-  const EmbeddingTable table = data.table.Borrow();
+  EmbeddingTable table = data.table.Borrow();
   for (const Isa isa : SupportedIsas()) {
     const Context context = ContextFor(isa);
+    if (c.checksums_beside) {
+      ASSERT_TRUE(table.AddChecksums(context).ok());
+    }
     const Result<EmbeddingBag> bag = EmbeddingBag::Create(context, table, data.options());
     ASSERT_TRUE(bag.ok()) << bag.status().message() << ": " << c;
     const TestMatrix result = data.MakeOutput();

@@ -27,6 +27,7 @@ RowLayout LayoutOf(RowFormat format, int64_t dimension);
 // Bytes of a row and of its parameters, by the table in row_layout.h.
 int64_t ParameterBytes(const RowLayout& layout);
 int64_t PayloadBytes(const RowLayout& layout);
+int64_t ChecksumBytes(const RowLayout& layout);  // of a row's checksum, wherever it stands
 
 // The values of a row, by the definition of its format.
 std::vector<float> DecodeByDefinition(const RowLayout& layout, const std::byte* row,
@@ -61,6 +62,7 @@ struct BagCase {
   int index_bytes = 8;
   int bounds_bytes = 8;
   bool mapped = false;
+  bool checksums_beside = false;
   bool specials = false;
   bool trusted = false;
   int prefetch_distance = -1;
@@ -98,6 +100,7 @@ class BagData {
 };
 
 Context ContextFor(Isa isa, ThreadPool* pool = nullptr);
+Context BestContext();
 
 // Runs a case on every ISA and compares with its definition.
 void CheckOnEveryIsa(const BagCase& c);

@@ -61,6 +61,50 @@ TEST_P(EmittedEmbeddingCode, EveryDimension) {
   }
 }
 
+class CheckingEmbeddingCode : public ::testing::TestWithParam<Isa> {};
+
+TEST_P(CheckingEmbeddingCode, ManyCombinationsOfOptions) {
+  uint64_t count = 0;
+  for (const EmbeddingKernel& format : FormatVariants()) {
+    for (EmbeddingKernel kernel : OptionVariants(format)) {
+      constexpr int64_t kDimensions[] = {1, 13, 64, 301, 1700, 20000};
+      kernel.isa = GetParam();
+      if (++count % 4 != 0) continue;
+      kernel.dimension = kDimensions[count / 4 % 6];
+      AddCheck(&kernel, count / 24);
+      Inspect(kernel);
+    }
+  }
+}
+
+TEST_P(CheckingEmbeddingCode, EveryDimension) {
+  for (EmbeddingKernel kernel : FormatVariants()) {
+    kernel.isa = GetParam();
+    for (kernel.dimension = 1; kernel.dimension <= 40; ++kernel.dimension) {
+      AddCheck(&kernel, static_cast<uint64_t>(kernel.dimension));
+      Inspect(kernel);
+    }
+    kernel.dimension = int64_t{1} << 20;
+    for (const uint64_t choice : {1, 3}) {
+      AddCheck(&kernel, choice);
+      Inspect(kernel);
+    }
+  }
+}
+
+TEST_P(CheckingEmbeddingCode, Scrub) {
+  for (const int64_t bytes : {1, 2, 3, 5, 13, 20, 40, 64, 100, 300, 5000, 1 << 22}) {
+    for (const kernels::RowCheck check : {kernels::RowCheck::kInRow, kernels::RowCheck::kBeside}) {
+      const Result<jit::CodeBytes> code = kernels::EmitScrub(GetParam(), bytes, check);
+      ASSERT_TRUE(code.ok()) << code.status().message();
+      Inspect(code, code->name, GetParam());
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, CheckingEmbeddingCode, ::testing::ValuesIn(CheckingIsas()),
+                         [](const auto& info) { return IsaName(info.param); });
+
 TEST_P(EmittedEmbeddingCode, CheckIndices) {
   for (const int index_bytes : {4, 8}) {
     const Result<jit::CodeBytes> code = kernels::EmitCheckIndices(GetParam(), index_bytes);
@@ -111,6 +155,10 @@ TEST_P(EmittedEmbeddingCode, NamesTellKernelsApart) {
     kernel.place = ParameterPlace::kFirst;
     all.push_back(kernel);
   }
+  for (const uint64_t choice : {0, 1, 2, 3}) {
+    all.push_back(plain);
+    AddCheck(&all.back(), choice);
+  }
   std::set<std::string> names;
   std::set<std::string> codes;
   for (const EmbeddingKernel& kernel : all) {
@@ -126,7 +174,8 @@ TEST_P(EmittedEmbeddingCode, NamesTellKernelsApart) {
 INSTANTIATE_TEST_SUITE_P(Isas, EmittedEmbeddingCode, ::testing::ValuesIn(EmbeddingIsas()),
                          [](const auto& info) { return IsaName(info.param); });
 
-// The dot product of bytes is of no use here: an ISA with it has the kernels of the one without.
+// The dot product of bytes is of no use without a check: an ISA with it has the kernels of the one
+// without.
 TEST(EmbeddingCode, IsThatOfTheIsaWithoutVnni) {
   const struct {
     Isa with;
@@ -146,7 +195,7 @@ TEST(EmbeddingCode, IsThatOfTheIsaWithoutVnni) {
 }
 
 TEST(EmbeddingCode, IsRefusedWhereThereIsNone) {
-  std::vector<EmbeddingKernel> refused(10);
+  std::vector<EmbeddingKernel> refused(11);
   refused[0].isa = Isa::kScalar;
   refused[1].dimension = 0;
   refused[2].dimension = (int64_t{1} << 20) + 1;
@@ -161,6 +210,7 @@ TEST(EmbeddingCode, IsRefusedWhereThereIsNone) {
   refused[9].format = RowFormat::kE4M3;
   refused[9].exponent_bias = 7;
   refused[9].pooling = Pooling::kNone;
+  refused[10].sampled = true;  // without a check
   for (size_t i = 0; i < refused.size(); ++i) {
     EXPECT_TRUE(
         IsError(kernels::GetEmbeddingKernel(refused[i]).status(), StatusCode::kInternal, ""))

@@ -317,13 +317,13 @@ TEST_F(SpoiltFiles, HeadersThatLie) {
 
 TEST_F(SpoiltFiles, OtherVersionsAndOtherFiles) {
   std::string bytes = good_;
-  bytes[8] = 2;
+  bytes[8] = 3;
   SealHeader(&bytes);
   WriteAll(path_, bytes);
   for (const How how : kEveryWay) {
     const Status status = Open(path_, how).status();
     EXPECT_TRUE(IsError(status, kUnsupported, "path"));
-    EXPECT_NE(std::string(status.message()).find("version 2"), std::string::npos);
+    EXPECT_NE(std::string(status.message()).find("version 3"), std::string::npos);
   }
   WriteAll(path_, std::string(1000, 'x'));
   for (const How how : kEveryWay) {
@@ -371,6 +371,101 @@ TEST(TableFiles, UpdatesNeedARowOfOnesOwn) {
   EXPECT_TRUE(IsError(mapped.UpdateRow(0, values, 1), kUnsupported, "table"));
   EmbeddingTable loaded = EmbeddingTable::Load(path).value();
   EXPECT_TRUE(loaded.UpdateRow(0, values, 1).ok());
+}
+
+// A table with checksums, in the rows or beside them.
+EmbeddingTable CheckedTable(const TableData& data, bool beside) {
+  EmbeddingTable table = data.Borrow();
+  if (beside) {
+    EXPECT_TRUE(table.AddChecksums(BestContext()).ok());
+  }
+  return table;
+}
+
+TEST(TableFiles, KeepChecksums) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("table"), again = folder.File("again");
+  for (const RowFormat format : kAllFormats) {
+    for (const bool beside : {false, true}) {
+      RowLayout layout = LayoutOf(format, 21);
+      layout.checksum = !beside;
+      const TableData data(layout, 50, 3);
+      const EmbeddingTable table = CheckedTable(data, beside);
+      ASSERT_TRUE(table.Save(path).ok());
+      const std::string bytes = ReadAll(path);
+      EXPECT_EQ(bytes[8], 2) << "version";
+      for (const How how : kEveryWay) {
+        const Result<EmbeddingTable> opened = Open(path, how);
+        ASSERT_TRUE(opened.ok()) << opened.status().message();
+        EXPECT_TRUE(SameTable(table, *opened));
+        EXPECT_EQ(opened->layout().checksum, !beside);
+        EXPECT_TRUE(opened->Scrub(BestContext(), 0, 50).ok());
+        const EmbeddingBag bag = EmbeddingBag::Create(BestContext(), *opened).value();
+        EXPECT_NE(bag.Describe().find("rows are checked"), std::string::npos);
+        ASSERT_TRUE(opened->Save(again).ok());
+        EXPECT_EQ(ReadAll(again), bytes);
+      }
+      // In rows that are mapped, whose file's checksum nobody has compared.
+      std::string spoilt = bytes;
+      spoilt[spoilt.size() - 1] = static_cast<char>(spoilt[spoilt.size() - 1] ^ 1);
+      WriteAll(again, spoilt);
+      const EmbeddingTable mapped = EmbeddingTable::Map(again).value();
+      const Status status = mapped.Scrub(BestContext(), 0, 50);
+      EXPECT_TRUE(IsError(status, kCorrupted, "table"));
+      EXPECT_NE(std::string(status.message()).find("row 49 "), std::string::npos);
+    }
+  }
+}
+
+TEST(TableFiles, ThatAreLoadedUpdateChecksums) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("table");
+  for (const bool beside : {false, true}) {
+    RowLayout layout = LayoutOf(RowFormat::kU4, 4);
+    layout.checksum = !beside;
+    const TableData data(layout, 3, 1);
+    ASSERT_TRUE(CheckedTable(data, beside).Save(path).ok());
+    const std::vector<float> values = {1, 2, 3, 4};
+    EmbeddingTable loaded = EmbeddingTable::Load(path).value();
+    EXPECT_TRUE(loaded.UpdateRow(1, values, 1).ok());
+    EXPECT_TRUE(loaded.Scrub(BestContext(), 0, 3).ok());
+  }
+}
+
+TEST(TableFiles, WithChecksumsThatAreSpoilt) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("table");
+  const TableData data(LayoutOf(RowFormat::kTwoTier4, 6), 10, 2);
+  ASSERT_TRUE(CheckedTable(data, true).Save(path).ok());
+  const std::string good = ReadAll(path);
+  // Header, 5 codebooks and their checksums, those of the rows, 64 zeros; rows.
+  const size_t rows_offset = (128 + 5 * 32 + 5 * 2 + 10 * 2 + 64 + 63) / 64 * 64;
+  ASSERT_EQ(good.size(), rows_offset + 50);
+  for (size_t at = 0; at < good.size(); ++at) {
+    std::string bytes = good;
+    bytes[at] = static_cast<char>(bytes[at] ^ (1 << at % 8));
+    WriteAll(path, bytes);
+    for (const How how : kEveryWay) {
+      if (how == How::kMap && at >= rows_offset) continue;
+      EXPECT_TRUE(IsError(Open(path, how).status(), at < 12 ? kUnsupported : kCorrupted, "path"))
+          << at;
+    }
+  }
+  // Headers that lie about them under a checksum that is right.
+  const struct {
+    size_t at;
+    char value;
+  } lies[] = {{8, 1}, {20, 0}, {20, 1}, {20, 3}};
+  for (const auto& lie : lies) {
+    std::string bytes = good;
+    bytes[lie.at] = lie.value;
+    const uint64_t checksum = base::ChecksumOf(bytes.data(), 120);
+    std::memcpy(bytes.data() + 120, &checksum, sizeof(checksum));
+    WriteAll(path, bytes);
+    for (const How how : kEveryWay) {
+      EXPECT_TRUE(IsError(Open(path, how).status(), kCorrupted, "path")) << lie.at;
+    }
+  }
 }
 
 }  // namespace

@@ -7,7 +7,10 @@
 #include <cstring>
 #include <numeric>
 
+#include "base/row_checksum.h"
+#include "pack/embedding_table_data.h"
 #include "ref/embedding.h"
+#include "ref/row_checksum.h"
 
 namespace qforge::test {
 namespace {
@@ -15,6 +18,7 @@ namespace {
 using kernels::EmbeddingArguments;
 using kernels::EmbeddingFunction;
 using kernels::EmbeddingKernel;
+using kernels::RowCheck;
 using kernels::RowPrefetch;
 
 constexpr int64_t kRows = 5;
@@ -26,6 +30,7 @@ RowLayout LayoutOf(const EmbeddingKernel& kernel, int64_t gap) {
   layout.parameters = kernel.parameters;
   layout.place = kernel.place;
   layout.exponent_bias = kernel.exponent_bias;
+  layout.checksum = kernel.check == RowCheck::kInRow;
   layout.stride = RowBytes(layout) + gap;
   // What the table fills in.
   if (kernel.format == RowFormat::kU4 || kernel.format == RowFormat::kU2) {
@@ -54,8 +59,14 @@ float AnyFloat(Random& random) {
   }
 }
 
+// Of payload and parameters.
+int64_t ContentBytes(RowLayout layout) {
+  layout.checksum = false;
+  return RowBytes(layout);
+}
+
 void FillRow(const RowLayout& layout, Random& random, std::byte* row) {
-  const int64_t bytes = RowBytes(layout);
+  const int64_t bytes = ContentBytes(layout);
   for (int64_t i = 0; i < bytes; ++i) row[i] = static_cast<std::byte>(random.Any<uint8_t>());
   const auto half = [&](int64_t i, float value) { Write(row + 2 * i, ToHalf(value)); };
   switch (layout.format) {
@@ -112,6 +123,16 @@ bool SameValue(DataType type, const std::byte* a, const std::byte* b) {
 
 std::vector<Isa> EmbeddingIsas() { return {Isa::kAvx2, Isa::kAvx512_256, Isa::kAvx512}; }
 
+std::vector<Isa> CheckingIsas() {
+  return {Isa::kAvx2,          Isa::kAvxVnni, Isa::kAvx512_256,
+          Isa::kAvx512Vnni256, Isa::kAvx512,  Isa::kAvx512Vnni};
+}
+
+void AddCheck(EmbeddingKernel* kernel, uint64_t choice) {
+  kernel->check = choice % 4 < 2 ? RowCheck::kInRow : RowCheck::kBeside;
+  kernel->sampled = choice % 2 != 0;
+}
+
 std::vector<Isa> SupportedEmbeddingIsas() {
   std::vector<Isa> isas;
   for (const Isa isa : EmbeddingIsas()) {
@@ -165,6 +186,55 @@ std::vector<EmbeddingKernel> OptionVariants(const EmbeddingKernel& kernel) {
   return variants;
 }
 
+namespace {
+
+// Flips bits of a look-up, one at a time, and says what went wrong, or nothing. The kernel must
+// return the first row of the output that reads a flipped byte and is checked.
+std::string MissedBit(const ref::BagProblem& problem, const EmbeddingArguments& arguments,
+                      EmbeddingFunction* look_up, Random& random) {
+  const auto rows_of = [&](int64_t i) {
+    const bool pooled = problem.pooling != Pooling::kNone;
+    std::vector<int64_t> rows;
+    for (int64_t p = pooled ? problem.starts[i] : i; p < (pooled ? problem.starts[i + 1] : i + 1);
+         ++p) {
+      if (ref::RowOf(problem, p) >= 0) rows.push_back(ref::RowOf(problem, p));
+    }
+    return rows;
+  };
+  const RowLayout& layout = problem.rows.layout;
+  const int64_t bytes = ContentBytes(layout);
+  const int64_t checksum_bytes = base::ChecksumBytes(bytes);
+  for (int64_t row = 0; row < kRows; ++row) {
+    std::byte* const content = const_cast<std::byte*>(problem.rows.data) + row * layout.stride;
+    std::byte* const checksum =
+        layout.checksum ? content + bytes
+                        : const_cast<std::byte*>(problem.rows.checksums) + row * checksum_bytes;
+    int64_t expected = arguments.end;
+    for (int64_t i = arguments.first_checked; i < arguments.end; i += arguments.check_interval) {
+      const std::vector<int64_t> rows = rows_of(i);
+      if (std::find(rows.begin(), rows.end(), row) == rows.end()) continue;
+      expected = i;
+      break;
+    }
+    for (int round = 0; round < 3; ++round) {
+      const bool in_checksum = round == 0;
+      const int64_t at = random.Integer<int64_t>(0, (in_checksum ? checksum_bytes : bytes) - 1);
+      const int bit = random.Integer(0, 7);
+      std::byte* const flipped = (in_checksum ? checksum : content) + at;
+      *flipped ^= std::byte{1} << bit;
+      const int64_t returned = look_up(&arguments);
+      *flipped ^= std::byte{1} << bit;
+      if (returned == expected) continue;
+      return "bit " + std::to_string(bit) + " of byte " + std::to_string(at) + " of " +
+             (in_checksum ? "the checksum of " : "") + "row " + std::to_string(row) + ": returns " +
+             std::to_string(returned) + ", not " + std::to_string(expected);
+    }
+  }
+  return std::string();
+}
+
+}  // namespace
+
 bool CheckAgainstReference(const EmbeddingKernel& kernel, Guard guard, uint64_t seed) {
   const auto fail = [&](const std::string& what) {
     ADD_FAILURE() << kernel.Name() << ", guard "
@@ -188,6 +258,24 @@ bool CheckAgainstReference(const EmbeddingKernel& kernel, Guard guard, uint64_t 
   GuardedBuffer<Half> codebooks(3 * 16, guard);
   for (Half& centre : codebooks) centre = ToHalf(AnyFloat(random));
   problem.rows.codebooks = codebooks.data();
+  problem.rows.last_codebook = 2;
+
+  const int64_t content_bytes = ContentBytes(layout);
+  const int64_t checksum_bytes = base::ChecksumBytes(content_bytes);
+  constexpr int64_t kPadding = pack::kChecksumPadding;
+  GuardedBytes checksums(static_cast<size_t>(kRows * checksum_bytes + kPadding), Guard::kBehind);
+  for (int64_t i = 0; i < kRows; ++i) {
+    std::byte* const row = rows.data() + i * layout.stride;
+    ref::WriteChecksum(row, content_bytes, checksums.data() + i * checksum_bytes);
+    if (layout.checksum) ref::WriteChecksum(row, content_bytes, row + content_bytes);
+  }
+  problem.rows.checksums = checksums.data();
+  GuardedBytes codebook_checksums(static_cast<size_t>(3 * 2 + kPadding), Guard::kBehind);
+  for (int64_t i = 0; i < 3; ++i) {
+    ref::WriteChecksum(reinterpret_cast<const std::byte*>(codebooks.data() + 16 * i), 32,
+                       codebook_checksums.data() + 2 * i);
+  }
+  problem.rows.codebook_checksums = codebook_checksums.data();
 
   // Bags of different lengths, of which the kernel is given those in the middle.
   constexpr int64_t kBags = 5;
@@ -257,7 +345,13 @@ bool CheckAgainstReference(const EmbeddingKernel& kernel, Guard guard, uint64_t 
   arguments.codebooks = codebooks.data();
   arguments.output = actual.data();
   arguments.output_stride = output_stride * element;
-  (*published)->As<EmbeddingFunction>()(&arguments);
+  arguments.checksums = checksums.data();
+  arguments.codebook_checksums = codebook_checksums.data();
+  arguments.last_codebook = 2;
+  arguments.check_interval = kernel.sampled ? random.Integer(2, 4) : 1;
+  arguments.first_checked = begin + (kernel.sampled ? random.Integer(0, 3) : 0);
+  const auto look_up = (*published)->As<EmbeddingFunction>();
+  const int64_t returned = look_up(&arguments);
 
   for (int64_t i = 0; i < output_size; i += element) {
     if (!SameValue(kernel.output, expected.data() + i, actual.data() + i)) {
@@ -268,7 +362,11 @@ bool CheckAgainstReference(const EmbeddingKernel& kernel, Guard guard, uint64_t 
     }
   }
   if (!actual.CanariesIntact()) return fail("writes outside of the output");
-  return true;
+  if (kernel.check == RowCheck::kNone) return true;
+
+  if (returned != end) return fail("raises a false alarm");
+  const std::string missed = MissedBit(problem, arguments, look_up, random);
+  return missed.empty() || fail(missed);
 }
 
 }  // namespace qforge::test

@@ -62,6 +62,50 @@ TEST_P(EmbeddingKernels, EveryCombinationOfOptions) {
   }
 }
 
+std::vector<Isa> SupportedCheckingIsas() {
+  std::vector<Isa> isas;
+  for (const Isa isa : CheckingIsas()) {
+    if (IsaSupported(isa)) isas.push_back(isa);
+  }
+  return isas;
+}
+
+// Kernels that check: the same, and every row's windows.
+TEST_P(EmbeddingKernels, ThatCheckRows) {
+  std::vector<int64_t> dimensions;
+  for (int64_t d = 1; d <= 80; ++d) dimensions.push_back(d);
+  for (int64_t d : {96, 100, 128, 129, 256, 300, 512, 1024, 1700, 5000}) dimensions.push_back(d);
+  const std::vector<EmbeddingKernel> options = OptionVariants(GetParam());
+  uint64_t seed = 5000;
+  for (const int64_t dimension : dimensions) {
+    for (const Isa isa : SupportedCheckingIsas()) {
+      Random random(seed);
+      for (uint64_t choice = 0; choice < 4; ++choice) {
+        EmbeddingKernel kernel = options[random.Integer<size_t>(0, options.size() - 1)];
+        kernel.isa = isa;
+        kernel.dimension = dimension;
+        AddCheck(&kernel, choice);
+        ++seed;
+        ASSERT_TRUE(
+            CheckAgainstReference(kernel, seed % 2 == 0 ? Guard::kBehind : Guard::kInFront, seed));
+      }
+    }
+  }
+}
+
+// Where windows are left to a loop.
+TEST_P(EmbeddingKernels, ThatCheckLongRows) {
+  for (const Isa isa : SupportedCheckingIsas()) {
+    for (const kernels::RowCheck check : {kernels::RowCheck::kInRow, kernels::RowCheck::kBeside}) {
+      EmbeddingKernel kernel = GetParam();
+      kernel.isa = isa;
+      kernel.dimension = 100'000;
+      kernel.check = check;
+      ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, 78));
+    }
+  }
+}
+
 TEST_P(EmbeddingKernels, TheLargestDimension) {
   for (const Isa isa : SupportedEmbeddingIsas()) {
     EmbeddingKernel kernel = GetParam();
