@@ -82,7 +82,8 @@ struct EmbeddingBagOptions {
 //   kReport     the call succeeds; the bag holds what its rows gave as they were read
 //   kRecompute  the rows are read from memory once more; if they agree now the bag is right, and
 //               otherwise the call fails as with kFail
-//   kFail       kDataCorrupted, with the first bag that failed and its first row that does not agree
+//   kFail       kDataCorrupted, with the first bag that failed and its first row that does not
+//   agree
 //
 // A call that fails so does all its bags nevertheless: those that failed hold what their rows gave,
 // all others are right. RunAll() does all look-ups, and returns the first such error in order.

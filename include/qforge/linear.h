@@ -96,7 +96,8 @@ class Linear {
   // Hands the accumulators, zero-point corrections and s32 bias included, to
   // callback(const AccumulatorTile&) instead of storing them; for epilogues that Epilogue does not
   // cover. The Linear must have been created with OutputS32{}. Tiles cover the result once, in any
-  // order, from several threads at once if the context has them; the callback must not throw.
+  // order, from several threads at once if the context has them; the callback must not throw. Where
+  // rows are checked, it gets their tiles before: kDataCorrupted says that some were wrong.
   template <class Callback>
   Status RunTiles(const InputMatrix& input, const InputQuantization& quantization,
                   Callback&& callback) const noexcept {

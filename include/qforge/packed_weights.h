@@ -84,7 +84,8 @@ struct FloatWeightsOptions {
   // Weights beyond the finite range of `type` become its largest finite values. Otherwise a finite
   // weight that would become infinite is an error.
   bool clip_to_finite = false;
-  Isa max_isa = kHighestIsa;  // as PackedWeightsOptions::max_isa
+  Isa max_isa = kHighestIsa;      // as PackedWeightsOptions::max_isa
+  bool soft_error_check = false;  // as PackedWeightsOptions::soft_error_check
 };
 
 // Immutable; a handle whose copies share the data. Safe to use from any number of threads.

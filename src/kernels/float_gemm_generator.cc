@@ -79,6 +79,10 @@ class Generator {
   // Adds the sums of parts: of the streams, or to and from memory.
   void AddStreams();
   void AddToTotals();
+  // Streams that stand for columns of their own.
+  int OutputStreams() const { return kernel_.split() ? 1 : kernel_.streams; }
+  void FlipBits();
+  void SumRows();
   void ForEachSum(int stream, const std::function<void(Vec sum, int index)>& visit);
 
   AddressTerms Weights(int stream, int offset) const;
@@ -138,11 +142,17 @@ void Generator::Generate() {
   e_.mov(tiles_, Argument(offsetof(FloatGemmArguments, tiles)));
   e_.mov(scratch_, Argument(offsetof(FloatGemmArguments, input)));
   e_.mov(Argument(offsetof(FloatGemmArguments, tile_input)), scratch_);
+  if (kernel_.sums_rows) {
+    e_.mov(scratch_, Argument(offsetof(FloatGemmArguments, row_sums)));
+    e_.mov(Argument(offsetof(FloatGemmArguments, tile_row_sums)), scratch_);
+  }
   e_.L(tile);
   PointAtTile();
   Tile();
+  if (kernel_.injects) FlipBits();
+  if (kernel_.sums_rows) SumRows();
   epilogue_.Begin();
-  for (int stream = 0; stream < (kernel_.split() ? 1 : kernel_.streams); ++stream) {
+  for (int stream = 0; stream < OutputStreams(); ++stream) {
     epilogue_.BeginStream(stream);
     for (const std::vector<Vec>& row : sums_[static_cast<size_t>(stream)]) epilogue_.Row(row);
   }
@@ -390,6 +400,57 @@ void Generator::AddToTotals() {
   ForEachSum(0, [&](Vec sum, int index) { e_.AddF32(sum, sum, total(index)); });
   e_.L(first);
   ForEachSum(0, [&](Vec sum, int index) { e_.Store(total(index), sum); });
+}
+
+void Generator::FlipBits() {
+  const int size = DataTypeSize(kernel_.output);
+  const int missing = kernel_.tail_lanes == 0 ? 0 : e_.lanes() - kernel_.tail_lanes;
+  const int columns = kernel_.vectors * e_.lanes() - missing;
+  for (int stream = 0; stream < OutputStreams(); ++stream) {
+    // Where the output of the fault is, seen from a row.
+    e_.mov(scratch_, Argument(offsetof(FloatGemmArguments, flip_output)));
+    e_.sub(scratch_, output_);
+    if (stream > 0) {
+      e_.imul(counter_, Argument(offsetof(FloatGemmArguments, stream_columns)), stream * size);
+      e_.sub(scratch_, counter_);
+    }
+    for (int row = 0; row < kernel_.rows; ++row) {
+      Label elsewhere;
+      if (row > 0) e_.sub(scratch_, Argument(offsetof(FloatGemmArguments, output_stride)));
+      e_.mov(counter_, scratch_);
+      e_.cmp(counter_, columns * size);
+      e_.jae(elsewhere, Emitter::T_NEAR);
+      e_.neg(counter_);
+      if (size == 2) e_.add(counter_, counter_);
+      e_.add(counter_, arguments_);
+      const std::vector<Vec>& sums = sums_[static_cast<size_t>(stream)][static_cast<size_t>(row)];
+      for (int v = 0; v < kernel_.vectors; ++v) {
+        const Vec sum = sums[static_cast<size_t>(v)];
+        const size_t offset = offsetof(FloatGemmArguments, flips) +
+                              static_cast<size_t>(4 * kMostFloatColumns + v * e_.vector_bytes());
+        e_.Xor(sum, sum, e_.ptr[counter_ + static_cast<int>(offset)]);
+      }
+      e_.L(elsewhere);
+    }
+  }
+}
+
+void Generator::SumRows() {
+  const Vec total = e_.vectors().Take();
+  e_.mov(scratch_, Argument(offsetof(FloatGemmArguments, tile_row_sums)));
+  for (int row = 0; row < kernel_.rows; ++row) {
+    const Address at = e_.ptr[scratch_ + row * e_.vector_bytes()];
+    e_.Load(total, at);
+    for (int stream = 0; stream < OutputStreams(); ++stream) {
+      for (Vec sum : sums_[static_cast<size_t>(stream)][static_cast<size_t>(row)]) {
+        e_.AddF32(total, total, e_.Full(sum));
+      }
+    }
+    e_.Store(at, total);
+  }
+  e_.vectors().Release(total);
+  e_.add(scratch_, kernel_.rows * e_.vector_bytes());
+  e_.mov(Argument(offsetof(FloatGemmArguments, tile_row_sums)), scratch_);
 }
 
 }  // namespace

@@ -70,7 +70,10 @@ std::string FloatGemmKernel::Name() const {
   if (accumulate) name += "_beta";
   if (bias) name += "_bias";
   if (residual != DataType::kNone) name += std::string("_residual") + DataTypeName(residual);
-  return name + ActivationName(activation);
+  name += ActivationName(activation);
+  if (sums_rows) name += "_rowsums";
+  if (injects) name += "_injected";
+  return name;
 }
 
 Result<const jit::Kernel*> GetFloatGemmKernel(const FloatGemmKernel& kernel) noexcept {

@@ -50,6 +50,10 @@ struct FloatGemmKernel {
   bool bias = false;
   DataType residual = DataType::kNone;  // or kF32, kF16, kBF16
   Activation activation = Activation::kNone;
+  // Rows of sums are added up into FloatGemmArguments::row_sums before the epilogue.
+  bool sums_rows = false;
+  // Only with sums_rows: bits of a sum are flipped before that, to see them detected.
+  bool injects = false;
 
   // Whether streams are parts of K.
   bool split() const { return parts > 1 && streams > 1; }
@@ -67,6 +71,8 @@ inline constexpr int kMostFloatAccumulators = 24;
 
 // The most vectors a panel may have.
 inline constexpr int kMostFloatVectors = 2;
+// Columns of such a panel.
+inline constexpr int kMostFloatColumns = 16 * kMostFloatVectors;
 // The most rows of a tile in panels of `vectors` vectors.
 int MaxFloatRows(Isa isa, int vectors);
 // How many panels, or parts if there are more than one, are best computed side by side.
@@ -103,6 +109,14 @@ struct alignas(64) FloatGemmArguments {
   const void* tile_input;
   int64_t parts_left;
   alignas(64) float totals[kMostFloatAccumulators * 16];
+  // kernel.sums_rows: a vector per row, to whose lanes the row's sums are added. Columns that do
+  // not exist count, as 0.
+  float* row_sums;
+  float* tile_row_sums;  // used by the kernel itself
+  // kernel.injects: the sum that goes to `flip_output` is combined with flips[kMostFloatColumns]
+  // by xor; all other flips are 0.
+  const void* flip_output;
+  int32_t flips[2 * kMostFloatColumns];
 };
 
 using FloatGemmFunction = void(FloatGemmArguments*);

@@ -120,7 +120,8 @@ Status CheckFloatOptions(const char* input_field, const char* scaling_field,
 }
 
 Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLayout& layout,
-                                    const Epilogue& epilogue, const LinearOptions& options) {
+                                    const Epilogue& epilogue, const LinearOptions& options,
+                                    const pack::PackedMatrix* checked) {
   const int64_t columns = layout.products * layout.outputs;
   QFORGE_RETURN_IF_ERROR(CheckFloatEpilogue(epilogue, columns));
 
@@ -130,6 +131,18 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
   core.epilogue = epilogue;
   const bool has_bias = epilogue.bias.type() != DataType::kNone;
   const float* bias = static_cast<const float*>(epilogue.bias.data());
+  const bool dot = !core.scalar() && cpu::Traits(layout.isa).bf16 &&
+                   layout.type == DataType::kBF16 && options.input == DataType::kBF16;
+  if (checked != nullptr) {
+    Result<FloatRowCheck> check = FloatRowCheck::Create(*checked, options.soft_errors, dot);
+    if (!check.ok()) return check.status();
+    core.check = std::move(check).value();
+    if (core.check.active() && core.check.recomputes() && epilogue.beta != 0.0f) {
+      return Status::Error(
+          StatusCode::kUnsupported, "options.soft_errors.policy",
+          "recompute; an output that is accumulated into cannot be computed again");
+    }
+  }
   if (core.scalar()) {
     if (has_bias) core.bias.assign(bias, bias + columns);
     return core;
@@ -145,8 +158,7 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
   kernels::FloatGemmKernel& kernel = core.kernel;
   kernel.isa = layout.isa;
   kernel.weights = layout.type;
-  kernel.dot = cpu::Traits(layout.isa).bf16 && layout.type == DataType::kBF16 &&
-               options.input == DataType::kBF16;
+  kernel.dot = dot;
   kernel.parts = layout.parts;
   kernel.odd = layout.type == DataType::kBF16 && layout.inputs % 2 != 0;
   kernel.prefetch = plan::ShouldPrefetchFloats(layout.bytes(), cpu::Host().l2.bytes);
@@ -157,6 +169,8 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
   kernel.bias = has_bias;
   kernel.residual = epilogue.residual.type;
   kernel.activation = epilogue.activation;
+  kernel.sums_rows = core.check.active();
+  kernel.injects = kernel.sums_rows && core.check.options().injection != nullptr;
   std::fill_n(core.constants.alpha, 16, epilogue.alpha);
   std::fill_n(core.constants.beta, 16, epilogue.beta);
   std::fill_n(core.constants.residual_scale, 16, epilogue.residual.scale);
@@ -194,6 +208,8 @@ std::string FloatCore::Describe() const {
     text += "  sums: K in " + std::to_string(layout.parts) + " parts, as columns are few\n";
   }
   text += std::string("  preparation of A: ") + preparation.description() + "\n";
+  if (check.active())
+    text += "  checked: the sum of each row against the row sums of the weights\n";
   const auto add_set = [&](const char* which, const FloatKernelSet& set, int vectors,
                            int tail_lanes) {
     if (set.max_rows == 0) return;

@@ -8,6 +8,7 @@
 
 #include "kernels/float_gemm_kernel.h"
 #include "ops/float_preparation.h"
+#include "ops/float_row_check.h"
 #include "pack/panel_layout.h"
 #include "qforge/context.h"
 #include "qforge/epilogue.h"
@@ -33,8 +34,10 @@ struct FloatCore {
 
   // Validates the epilogue, and resolves every kernel that a Run can need. CheckFloatOptions() has
   // accepted `options`. Throws std::bad_alloc.
+  // `checked`, which is borrowed: the weights, if they may have row sums to check products against.
   static Result<FloatCore> Create(const Context& context, const pack::PanelLayout& layout,
-                                  const Epilogue& epilogue, const LinearOptions& options);
+                                  const Epilogue& epilogue, const LinearOptions& options,
+                                  const pack::PackedMatrix* checked = nullptr);
 
   // A line each for the product and its kernels.
   std::string Describe() const;
@@ -59,6 +62,7 @@ struct FloatCore {
   FloatKernelSet full_panels;
   FloatKernelSet last_panel;
   FloatPreparation preparation;
+  FloatRowCheck check;
 };
 
 // Everything that changes per call. M comes from the input.

@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cinttypes>
+#include <iterator>
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
@@ -20,8 +23,16 @@ using plan::Range;
 
 // Rows that one task prepares.
 constexpr int64_t kRowsPerPreparation = 16;
-// Columns that the portable path takes for a panel.
+// Columns that the portable path takes for a panel, and rows of a tile whose sums are looked at.
 constexpr int64_t kScalarPanelColumns = 64;
+constexpr int64_t kScalarTileRows = 16;
+
+// Rows that are multiplied before their sums are checked, so that these stay in the first-level
+// cache; and rows of a block where a row's sums come from several tasks.
+constexpr int64_t kCheckedRows = 256;
+constexpr int64_t kCheckedBlockRows = 4096;
+// Rows that one task checks behind the others: fewer are not worth a second thread.
+constexpr int64_t kRowsPerCheck = 32;
 
 // One Run.
 class Run {
@@ -45,12 +56,22 @@ class Run {
     int64_t first_row = 0;
   };
 
+  // If rows are checked: where the sums of the first row go, and whether the injected fault
+  // strikes.
+  struct Place {
+    std::byte* row_sums = nullptr;
+    bool strikes = false;
+  };
+
   plan::ProductShape ShapeOf(int64_t rows) const;
-  Rows Prepare(Range block, std::byte* to) noexcept;
-  void Multiply(const Rows& rows, Range block, const plan::Grid& grid) noexcept;
-  void MultiplyTask(const Rows& rows, Range range, Range panels) noexcept;
+  void Plan() noexcept;
+  Rows Prepare(Range block) noexcept;
+  void Multiply(const Rows& rows, Range block) noexcept;
+  void MultiplyTask(const Rows& rows, Range block, Range range, Range panels,
+                    int64_t task) noexcept;
+  void MultiplyRows(const Rows& rows, Range range, Range panels, Place place) noexcept;
   void MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
-                      const FloatKernelSet& kernels) noexcept;
+                      const FloatKernelSet& kernels, Place place) noexcept;
   // `arguments` are for the first row and are used up, here and below.
   void CallKernels(const FloatKernelSet& kernels, kernels::FloatGemmArguments& arguments,
                    int64_t rows, int64_t panels) noexcept;
@@ -59,7 +80,17 @@ class Run {
                  int64_t panels) noexcept;
   // Goes on behind `panels` more panels.
   void Skip(int64_t panels, kernels::FloatGemmArguments& arguments) const noexcept;
-  void MultiplyScalar(Range range, Range columns) noexcept;
+  void MultiplyScalar(Range range, Range columns, Place place) noexcept;
+
+  void CheckBlock(const Rows& rows, Range block) noexcept;
+  // Checks `range`, whose first row has its sums at `sums`, in `parts` arrays.
+  void CheckRows(const Rows& rows, Range range, const std::byte* sums, int64_t parts,
+                 int64_t part_stride) noexcept;
+  FloatRowCheck::Verdict Judge(const Rows& rows, int64_t row, const std::byte* sums, int64_t parts,
+                               int64_t part_stride) const noexcept;
+  void Respond(const Rows& rows, int64_t row) noexcept;
+  void Inject(Place place, int64_t first_row,
+              kernels::FloatGemmArguments* arguments) const noexcept;
 
   const FloatCore& core_;
   const std::byte* const weights_;
@@ -67,6 +98,20 @@ class Run {
   const OutputMatrix& output_;
   const InputMatrix& residual_;
   const int64_t rows_;
+
+  base::Workspace workspace_;
+  int64_t block_rows_ = 0;
+  plan::Grid grid_;
+  std::byte* prepared_ = nullptr;
+  // Sums of rows that are checked: as many rows for each task, whose own they are where it computes
+  // whole rows, else the block's for each part of the panels.
+  std::byte* row_sums_ = nullptr;
+  int64_t row_sums_rows_ = 0;
+  int64_t row_sums_count_ = 0;
+  bool strikes_ = false;  // the injected fault
+  std::atomic<int64_t> not_checked_rows_{0};
+  std::atomic<int64_t> failed_rows_{0};
+  std::atomic<int64_t> failed_row_{0};  // one of them
 };
 
 plan::ProductShape Run::ShapeOf(int64_t rows) const {
@@ -81,40 +126,84 @@ plan::ProductShape Run::ShapeOf(int64_t rows) const {
   return shape;
 }
 
+// The rows of a block, the grid of tasks, and of how many rows sums are kept.
+void Run::Plan() noexcept {
+  const int threads = core_.context.thread_count();
+  const FloatPreparation& preparation = core_.preparation;
+  const auto choose = [&] {
+    grid_ = plan::ChooseGrid(ShapeOf(block_rows_), core_.TileRows(), threads);
+  };
+  block_rows_ = rows_;
+  if (!core_.scalar() && preparation.needed()) {
+    // Prepared rows are read soon after they are written: no more than caches hold.
+    const int64_t fitting =
+        threads * cpu::Host().l2.bytes / 2 / std::max<int64_t>(1, preparation.row_bytes());
+    const int64_t unit =
+        std::max<int64_t>(kRowsPerPreparation, int64_t{threads} * core_.TileRows());
+    block_rows_ = std::min(rows_, std::max(unit, base::AlignDown(fitting, unit)));
+  }
+  choose();
+  if (!core_.check.active()) return;
+  if (grid_.panel_parts > 1 && block_rows_ > kCheckedBlockRows) {
+    block_rows_ = kCheckedBlockRows;
+    choose();
+  }
+  if (grid_.panel_parts > 1) {
+    row_sums_rows_ = block_rows_;
+    row_sums_count_ = grid_.panel_parts;
+    return;
+  }
+  const int64_t whole_tiles =
+      std::max<int64_t>(1, kCheckedRows / core_.TileRows()) * core_.TileRows();
+  row_sums_rows_ = std::min(block_rows_, whole_tiles);
+  row_sums_count_ = grid_.tasks();
+}
+
 Status Run::Execute() noexcept {
   if (rows_ == 0 || core_.layout.outputs == 0) return Status();
   const base::FloatEnvironment environment;  // of this thread; tasks on others have theirs
-  const int threads = core_.context.thread_count();
   const FloatPreparation& preparation = core_.preparation;
-  if (core_.scalar() || !preparation.needed()) {
-    Rows rows;
-    rows.data = static_cast<const std::byte*>(input_.data);
-    rows.stride = input_.stride * DataTypeSize(input_.type);
-    Multiply(rows, {0, rows_}, plan::ChooseGrid(ShapeOf(rows_), core_.TileRows(), threads));
-    return Status();
-  }
-  // Prepared rows are read soon after they are written: no more than caches hold.
-  const int64_t fitting =
-      threads * cpu::Host().l2.bytes / 2 / std::max<int64_t>(1, preparation.row_bytes());
-  const int64_t unit = std::max<int64_t>(kRowsPerPreparation, int64_t{threads} * core_.TileRows());
-  const int64_t block_rows = std::min(rows_, std::max(unit, base::AlignDown(fitting, unit)));
-  int64_t bytes;
-  if (!base::CheckedMultiply(block_rows, preparation.row_bytes(), &bytes)) {
+  const bool prepares = !core_.scalar() && preparation.needed();
+  Plan();
+  int64_t prepared_bytes = 0;
+  if (prepares && (!base::CheckedMultiply(block_rows_, preparation.row_bytes(), &prepared_bytes) ||
+                   !base::CheckedAdd<int64_t>(prepared_bytes, 63, &prepared_bytes))) {
     return Status::Error(StatusCode::kResourceExhausted, "input",
                          "the rows are too many to prepare");
   }
-  base::Workspace workspace;
-  QFORGE_RETURN_IF_ERROR(workspace.Lease(static_cast<size_t>(bytes)));
-  const plan::Grid grid = plan::ChooseGrid(ShapeOf(block_rows), core_.TileRows(), threads);
-  for (int64_t row = 0; row < rows_; row += block_rows) {
-    const Range block{row, std::min(rows_, row + block_rows)};
-    Multiply(Prepare(block, workspace.data()), block, grid);
+  prepared_bytes = base::AlignDown<int64_t>(prepared_bytes, 64);
+  const int64_t sums_bytes = row_sums_count_ * row_sums_rows_ * core_.check.sum_bytes();
+  if (prepared_bytes + sums_bytes > 0) {
+    QFORGE_RETURN_IF_ERROR(workspace_.Lease(static_cast<size_t>(prepared_bytes + sums_bytes)));
+    prepared_ = workspace_.data();
+    row_sums_ = workspace_.data() + prepared_bytes;
   }
-  return Status();
+  if (!core_.check.active()) {
+    for (int64_t row = 0; row < rows_; row += block_rows_) {
+      const Range block{row, std::min(rows_, row + block_rows_)};
+      Multiply(Prepare(block), block);
+    }
+    return Status();
+  }
+  strikes_ = core_.check.TakeInjection(0, rows_);
+  for (int64_t row = 0; row < rows_; row += block_rows_) {
+    const Range block{row, std::min(rows_, row + block_rows_)};
+    Multiply(Prepare(block), block);
+  }
+  const int64_t not_checked = not_checked_rows_.load(std::memory_order_relaxed);
+  core_.check.CountChecked(rows_ - not_checked, not_checked);
+  const int64_t failed = failed_rows_.load(std::memory_order_relaxed);
+  return failed == 0 ? Status() : core_.check.Failure(failed, failed_row_.load());
 }
 
-Run::Rows Run::Prepare(Range block, std::byte* to) noexcept {
+Run::Rows Run::Prepare(Range block) noexcept {
   const FloatPreparation& preparation = core_.preparation;
+  Rows result;
+  if (core_.scalar() || !preparation.needed()) {
+    result.data = static_cast<const std::byte*>(input_.data);
+    result.stride = input_.stride * DataTypeSize(input_.type);
+    return result;
+  }
   const int64_t rows = block.end - block.begin;
   const int64_t tasks =
       std::min(base::CeilDiv(rows, kRowsPerPreparation), 4 * int64_t{core_.context.thread_count()});
@@ -122,66 +211,95 @@ Run::Rows Run::Prepare(Range block, std::byte* to) noexcept {
     const Range part = plan::PartOf(rows, kRowsPerPreparation, tasks, task);
     const base::FloatEnvironment environment;
     preparation.PrepareRows(input_, block.begin + part.begin, block.begin + part.end,
-                            to + part.begin * preparation.row_bytes());
+                            prepared_ + part.begin * preparation.row_bytes());
   });
-  Rows result;
-  result.data = to;
+  result.data = prepared_;
   result.stride = preparation.row_bytes();
   result.first_row = block.begin;
   return result;
 }
 
-void Run::Multiply(const Rows& rows, Range block, const plan::Grid& grid) noexcept {
+void Run::Multiply(const Rows& rows, Range block) noexcept {
   const plan::ProductShape shape = ShapeOf(block.end - block.begin);
-  if (grid.tasks() == 1) {
-    MultiplyTask(rows, block, {0, shape.panels});
+  if (grid_.tasks() == 1) {
+    MultiplyTask(rows, block, block, {0, shape.panels}, 0);
     return;
   }
-  ParallelFor(core_.context.pool(), grid.tasks(), [&](int64_t task) {
+  ParallelFor(core_.context.pool(), grid_.tasks(), [&](int64_t task) {
     const Range part =
-        plan::PartOf(shape.rows, core_.TileRows(), grid.row_parts, task / grid.panel_parts);
-    const Range panels = plan::PartOf(shape.panels, 1, grid.panel_parts, task % grid.panel_parts);
+        plan::PartOf(shape.rows, core_.TileRows(), grid_.row_parts, task / grid_.panel_parts);
+    const Range panels = plan::PartOf(shape.panels, 1, grid_.panel_parts, task % grid_.panel_parts);
     const base::FloatEnvironment environment;
-    MultiplyTask(rows, {block.begin + part.begin, block.begin + part.end}, panels);
+    MultiplyTask(rows, block, {block.begin + part.begin, block.begin + part.end}, panels, task);
   });
+  if (core_.check.active() && grid_.panel_parts > 1) CheckBlock(rows, block);
 }
 
-void Run::MultiplyTask(const Rows& rows, Range range, Range panels) noexcept {
-  const pack::PanelLayout& layout = core_.layout;
-  if (core_.scalar()) {
-    const int64_t columns = layout.outputs * layout.products;
-    MultiplyScalar(range, {std::min(columns, panels.begin * kScalarPanelColumns),
-                           std::min(columns, panels.end * kScalarPanelColumns)});
-    return;
-  }
+void Run::MultiplyTask(const Rows& rows, Range block, Range range, Range panels,
+                       int64_t task) noexcept {
+  const bool checks = core_.check.active();
+  const bool whole_rows = grid_.panel_parts == 1;
+  const int64_t sum_bytes = core_.check.sum_bytes();
+  Place place;
+  place.strikes = strikes_;
   plan::ProductShape shape;
   shape.rows = range.end - range.begin;
   shape.row_bytes = rows.stride;
   shape.panels = panels.end - panels.begin;
-  // Of nearly the same height: each block streams all weights, a short one as well.
-  const int64_t most_rows = std::max<int64_t>(
-      core_.TileRows(), plan::ChooseRowBlock(shape, /*tile_rows=*/1, cpu::Host().l2.bytes));
-  const int64_t row_block = base::CeilDiv(shape.rows, base::CeilDiv(shape.rows, most_rows));
+  int64_t row_block = shape.rows;
+  if (!core_.scalar() && shape.rows > 0) {
+    // Of nearly the same height: each block streams all weights, a short one as well.
+    const int64_t most_rows = std::max<int64_t>(
+        core_.TileRows(), plan::ChooseRowBlock(shape, /*tile_rows=*/1, cpu::Host().l2.bytes));
+    row_block = base::CeilDiv(shape.rows, base::CeilDiv(shape.rows, most_rows));
+  }
+  if (checks && whole_rows) {
+    row_block = std::min(row_block, row_sums_rows_);
+    place.row_sums = row_sums_ + task * row_sums_rows_ * sum_bytes;
+  }
   for (int64_t row = range.begin; row < range.end; row += row_block) {
     const Range part{row, std::min(range.end, row + row_block)};
-    for (int64_t panel = panels.begin; panel < panels.end;) {
-      const int64_t product = layout.products == 1 ? 0 : panel / layout.panels;
-      const int64_t first = panel - product * layout.panels;
-      const int64_t end = std::min(layout.panels, first + panels.end - panel);
-      const int64_t full_end = core_.odd_last_panel() ? std::min(end, layout.panels - 1) : end;
-      if (first < full_end) {
-        MultiplyPanels(rows, part, product, {first, full_end}, core_.full_panels);
+    if (checks) {
+      if (!whole_rows) {
+        const int64_t panel_part = task % grid_.panel_parts;
+        place.row_sums =
+            row_sums_ + (panel_part * row_sums_rows_ + part.begin - block.begin) * sum_bytes;
       }
-      if (full_end < end) {
-        MultiplyPanels(rows, part, product, {std::max(first, full_end), end}, core_.last_panel);
-      }
-      panel += end - first;
+      std::fill_n(place.row_sums, (part.end - part.begin) * sum_bytes, std::byte{0});
     }
+    MultiplyRows(rows, part, panels, place);
+    if (checks && whole_rows) CheckRows(rows, part, place.row_sums, 1, 0);
+  }
+}
+
+void Run::MultiplyRows(const Rows& rows, Range range, Range panels, Place place) noexcept {
+  const pack::PanelLayout& layout = core_.layout;
+  if (core_.scalar()) {
+    const int64_t columns = layout.outputs * layout.products;
+    MultiplyScalar(range,
+                   {std::min(columns, panels.begin * kScalarPanelColumns),
+                    std::min(columns, panels.end * kScalarPanelColumns)},
+                   place);
+    return;
+  }
+  for (int64_t panel = panels.begin; panel < panels.end;) {
+    const int64_t product = layout.products == 1 ? 0 : panel / layout.panels;
+    const int64_t first = panel - product * layout.panels;
+    const int64_t end = std::min(layout.panels, first + panels.end - panel);
+    const int64_t full_end = core_.odd_last_panel() ? std::min(end, layout.panels - 1) : end;
+    if (first < full_end) {
+      MultiplyPanels(rows, range, product, {first, full_end}, core_.full_panels, place);
+    }
+    if (full_end < end) {
+      MultiplyPanels(rows, range, product, {std::max(first, full_end), end}, core_.last_panel,
+                     place);
+    }
+    panel += end - first;
   }
 }
 
 void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
-                         const FloatKernelSet& kernels) noexcept {
+                         const FloatKernelSet& kernels, Place place) noexcept {
   const pack::PanelLayout& layout = core_.layout;
   const kernels::FloatGemmKernel& kernel = core_.kernel;
   const int64_t input_size = kernel.dot ? 2 : 4;
@@ -217,6 +335,8 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
     arguments.residual_stride = residual_.stride * residual_size;
   }
   arguments.constants = &core_.constants;
+  arguments.row_sums = reinterpret_cast<float*>(place.row_sums);
+  if (kernel.injects) Inject(place, range.begin, &arguments);
   CallKernels(kernels, arguments, range.end - range.begin, panels.end - panels.begin);
 }
 
@@ -236,6 +356,9 @@ void Run::CallKernels(const FloatKernelSet& kernels, kernels::FloatGemmArguments
   if (lower.residual != nullptr) {
     lower.residual =
         static_cast<const std::byte*>(lower.residual) + upper_rows * lower.residual_stride;
+  }
+  if (core_.check.active()) {
+    lower.row_sums += upper_rows * core_.check.sum_bytes() / int64_t{sizeof(float)};
   }
   upper.tiles = split.taller;
   lower.tiles = split.others;
@@ -275,7 +398,7 @@ void Run::Skip(int64_t panels, kernels::FloatGemmArguments& arguments) const noe
   }
 }
 
-void Run::MultiplyScalar(Range range, Range columns) noexcept {
+void Run::MultiplyScalar(Range range, Range columns, Place place) noexcept {
   const pack::PanelLayout& layout = core_.layout;
   ref::FloatLinearProblem problem;
   problem.inputs = layout.inputs;
@@ -288,7 +411,135 @@ void Run::MultiplyScalar(Range range, Range columns) noexcept {
   problem.epilogue = core_.epilogue;
   problem.output = output_;
   problem.residual = residual_;
-  ref::FloatLinear(problem, {range.begin, range.end, columns.begin, columns.end});
+  if (!core_.check.active()) {
+    ref::FloatLinear(problem, {range.begin, range.end, columns.begin, columns.end});
+    return;
+  }
+  const SoftErrorInjection* injection = core_.check.options().injection;
+  float tile[kScalarTileRows * kScalarPanelColumns];
+  for (int64_t row = range.begin; row < range.end; row += kScalarTileRows) {
+    for (int64_t column = columns.begin; column < columns.end; column += kScalarPanelColumns) {
+      const ref::Block block{row, std::min(range.end, row + kScalarTileRows), column,
+                             std::min(columns.end, column + kScalarPanelColumns)};
+      ref::FloatProducts(problem, block, tile, kScalarPanelColumns);
+      if (place.strikes && injection->row >= block.row_begin && injection->row < block.row_end &&
+          injection->column >= block.output_begin && injection->column < block.output_end) {
+        float& sum =
+            tile[(injection->row - row) * kScalarPanelColumns + injection->column - column];
+        sum = std::bit_cast<float>(std::bit_cast<uint32_t>(sum) ^
+                                   (uint32_t{1} << (injection->bit & 31)));
+      }
+      for (int64_t i = block.row_begin; i < block.row_end; ++i) {
+        float& sum = reinterpret_cast<float*>(place.row_sums)[i - range.begin];
+        for (int64_t j = block.output_begin; j < block.output_end; ++j) {
+          sum += tile[(i - row) * kScalarPanelColumns + j - column];
+        }
+      }
+      ref::FinishFloatProducts(problem, block, tile, kScalarPanelColumns);
+    }
+  }
+}
+
+void Run::Inject(Place place, int64_t first_row,
+                 kernels::FloatGemmArguments* arguments) const noexcept {
+  const SoftErrorInjection& injection = *core_.check.options().injection;
+  arguments->flip_output = nullptr;
+  const int64_t columns = core_.layout.outputs * core_.layout.products;
+  if (!place.strikes || injection.row < first_row || injection.row >= rows_ ||
+      injection.column < 0 || injection.column >= columns) {
+    return;
+  }
+  std::fill(std::begin(arguments->flips), std::end(arguments->flips), 0);
+  arguments->flips[kernels::kMostFloatColumns] =
+      static_cast<int32_t>(uint32_t{1} << (injection.bit & 31));
+  arguments->flip_output =
+      static_cast<std::byte*>(output_.data) +
+      (injection.row * output_.stride + injection.column) * DataTypeSize(core_.kernel.output);
+}
+
+FloatRowCheck::Verdict Run::Judge(const Rows& rows, int64_t row, const std::byte* sums,
+                                  int64_t parts, int64_t part_stride) const noexcept {
+  if (core_.scalar()) {
+    double sum = 0.0;
+    for (int64_t part = 0; part < parts; ++part) {
+      sum += double{*reinterpret_cast<const float*>(sums + part * part_stride)};
+    }
+    return core_.check.Judge(input_, core_.options.transposed_input, row, sum);
+  }
+  FloatRowCheck::Rows checked;
+  checked.input = rows.data + (row - rows.first_row) * rows.stride;
+  checked.input_stride = rows.stride;
+  checked.rows = 1;
+  checked.sums = sums;
+  checked.parts = parts;
+  checked.part_stride = part_stride;
+  return core_.check.Judge(checked);
+}
+
+// Where the sums of rows come from several tasks.
+void Run::CheckBlock(const Rows& rows, Range block) noexcept {
+  const int64_t count = block.end - block.begin;
+  const int64_t tasks = std::min<int64_t>(base::CeilDiv(count, kRowsPerCheck),
+                                          4 * int64_t{core_.context.thread_count()});
+  const int64_t sum_bytes = core_.check.sum_bytes();
+  ParallelFor(core_.context.pool(), tasks, [&](int64_t task) {
+    const Range part = plan::PartOf(count, kRowsPerCheck, tasks, task);
+    const base::FloatEnvironment task_environment;
+    CheckRows(rows, {block.begin + part.begin, block.begin + part.end},
+              row_sums_ + part.begin * sum_bytes, grid_.panel_parts, row_sums_rows_ * sum_bytes);
+  });
+}
+
+void Run::CheckRows(const Rows& rows, Range range, const std::byte* sums, int64_t parts,
+                    int64_t part_stride) noexcept {
+  if (!core_.scalar()) {
+    FloatRowCheck::Rows checked;
+    checked.input = rows.data + (range.begin - rows.first_row) * rows.stride;
+    checked.input_stride = rows.stride;
+    checked.rows = range.end - range.begin;
+    checked.sums = sums;
+    checked.parts = parts;
+    checked.part_stride = part_stride;
+    if (core_.check.Pass(checked)) [[likely]]
+      return;
+  }
+  for (int64_t row = range.begin; row < range.end; ++row) {
+    const std::byte* row_sums = sums + (row - range.begin) * core_.check.sum_bytes();
+    switch (Judge(rows, row, row_sums, parts, part_stride)) {
+      case FloatRowCheck::Verdict::kPasses:
+        break;
+      case FloatRowCheck::Verdict::kNotChecked:
+        not_checked_rows_.fetch_add(1, std::memory_order_relaxed);
+        break;
+      case FloatRowCheck::Verdict::kFails:
+        Respond(rows, row);
+        break;
+    }
+  }
+}
+
+// To a row that did not pass.
+void Run::Respond(const Rows& rows, int64_t row) noexcept {
+  SoftErrorOutcome outcome = SoftErrorOutcome::kFailed;
+  if (core_.check.options().policy == SoftErrorPolicy::kReport) {
+    outcome = SoftErrorOutcome::kReported;
+  } else if (core_.check.recomputes() && failed_rows_.load(std::memory_order_relaxed) > 0) {
+    outcome = SoftErrorOutcome::kPersistent;
+  } else if (core_.check.recomputes()) {
+    alignas(64) std::byte sums[64] = {};
+    Place place;
+    place.row_sums = sums;
+    place.strikes = core_.check.TakeInjection(row, 1);
+    MultiplyRows(rows, {row, row + 1}, {0, ShapeOf(1).panels}, place);
+    outcome = Judge(rows, row, sums, 1, 0) == FloatRowCheck::Verdict::kPasses
+                  ? SoftErrorOutcome::kCorrected
+                  : SoftErrorOutcome::kPersistent;
+  }
+  core_.check.Report(row, outcome);
+  if (outcome == SoftErrorOutcome::kPersistent || outcome == SoftErrorOutcome::kFailed) {
+    failed_row_.store(row, std::memory_order_relaxed);
+    failed_rows_.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace
@@ -307,7 +558,14 @@ Status ValidateFloatRun(const FloatCore& core, const InputMatrix& input,
     return Status::Error(StatusCode::kInvalidArgument, "quantization",
                          "given, but float activations have none");
   }
-  return CheckOutputs(core.epilogue, input, output, residual, rows, outputs);
+  QFORGE_RETURN_IF_ERROR(CheckOutputs(core.epilogue, input, output, residual, rows, outputs));
+  if (core.check.active() && core.check.recomputes() && residual.data != nullptr &&
+      residual.data == output.data) {
+    return Status::Error(StatusCode::kUnsupported, "arguments.residual",
+                         "is the output, which cannot be computed again; "
+                         "options.soft_errors.policy is recompute");
+  }
+  return Status();
 }
 
 Status RunFloatLinear(const FloatCore& core, const std::byte* weights, const InputMatrix& input,

@@ -51,7 +51,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
   base::FloatEnvironment environment;
   try {
     if (is_float) {
-      Result<FloatCore> core = FloatCore::Create(context, layout, epilogue, options);
+      Result<FloatCore> core = FloatCore::Create(context, layout, epilogue, options, &matrix);
       if (!core.ok()) return core.status();
       auto state = std::make_shared<State>(weights.shared_matrix());
       FloatCore& own = state->float_core.emplace(std::move(core).value());

@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/arithmetic.h"
+#include "base/float_environment.h"
 #include "ops/linear_runner.h"
+#include "ops/parallel.h"
 
 namespace qforge {
 namespace {
@@ -10,6 +13,8 @@ namespace {
 // cache; and rows of a block where a row's sums come from several tasks.
 constexpr int64_t kCheckedRows = 256;
 constexpr int64_t kCheckedBlockRows = 4096;
+// Rows that one task checks behind the others: fewer are not worth a second thread.
+constexpr int64_t kRowsPerCheck = 32;
 
 }  // namespace
 
@@ -33,9 +38,9 @@ void LinearRunner::PlanCheck(int64_t threads) noexcept {
   row_sums_count_ = grid_.tasks();
 }
 
-bool LinearRunner::Succeeds() noexcept {
+Status LinearRunner::ExecuteAgain() noexcept {
   verifies_ = true;
-  return Execute().ok();
+  return Execute();
 }
 
 void LinearRunner::Inject(bool strikes, int64_t first_row, int64_t product, Range panels,
@@ -54,7 +59,7 @@ void LinearRunner::Inject(bool strikes, int64_t first_row, int64_t product, Rang
   arguments->flip_row = 4 * (injection.row - first_row);
   arguments->flip_weights = Panel(product, panel);
   arguments->flips[column % layout.panel_columns()] =
-      static_cast<int32_t>(uint32_t{1} << injection.bit);
+      static_cast<int32_t>(uint32_t{1} << (injection.bit & 31));
 }
 
 // To the sums of a later row.
@@ -89,6 +94,20 @@ bool LinearRunner::Passes(const Rows& rows, Range range, const std::byte* sums, 
   return core_.check.Passes(checked);
 }
 
+// Where the sums of rows come from several tasks.
+void LinearRunner::CheckBlock(const Rows& rows, Range block) noexcept {
+  const int64_t count = block.end - block.begin;
+  const int64_t tasks = std::min<int64_t>(base::CeilDiv(count, kRowsPerCheck),
+                                          4 * int64_t{core_.context.thread_count()});
+  const int64_t sum_bytes = core_.check.sum_bytes();
+  ParallelFor(pool_, tasks, [&](int64_t task) {
+    const Range part = plan::PartOf(count, kRowsPerCheck, tasks, task);
+    base::FloatEnvironment environment;
+    CheckRows(rows, {block.begin + part.begin, block.begin + part.end},
+              row_sums_ + part.begin * sum_bytes, grid_.panel_parts, row_sums_rows_ * sum_bytes);
+  });
+}
+
 void LinearRunner::CheckRows(const Rows& rows, Range range, const std::byte* sums, int64_t parts,
                              int64_t part_stride) noexcept {
   if (Passes(rows, range, sums, parts, part_stride)) [[likely]]
@@ -110,11 +129,13 @@ SoftErrorOutcome LinearRunner::Respond(const Rows& rows, int64_t row) noexcept {
   SoftErrorOutcome outcome = SoftErrorOutcome::kFailed;
   if (core_.check.options().policy == SoftErrorPolicy::kReport) {
     outcome = SoftErrorOutcome::kReported;
+  } else if (core_.check.recomputes() && failed_rows_.load(std::memory_order_relaxed) > 0) {
+    outcome = SoftErrorOutcome::kPersistent;
   } else if (core_.check.recomputes()) {
     alignas(64) std::byte sums[64] = {};
     Place place;
     place.row_sums = sums;
-    place.strikes = core_.check.TakeInjection();
+    place.strikes = core_.check.TakeInjection(row, 1);
     const Range range{row, row + 1};
     MultiplyRows(rows, range, {0, ShapeOf(core_, 1).panels}, place);
     outcome = Passes(rows, range, sums, 1, 0) ? SoftErrorOutcome::kCorrected

@@ -241,7 +241,7 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
   checked.rows = rows;
   checked.sums = sums;
   checked.input_zero_point = core_->kernel.per_row ? 0 : *a.zero_points;
-  core_->check.CountChecked(rows);
+  core_->check.CountChecked(rows, 0);
   if (!core_->check.Passes(checked)) [[unlikely]] {
     *outcome = Respond(checked, input, quantization, output, residual);
   }
@@ -260,6 +260,8 @@ Status LinearDirect::Respond(const RowCheck::Rows& checked, const InputMatrix& i
     SoftErrorOutcome response = SoftErrorOutcome::kFailed;
     if (check.options().policy == SoftErrorPolicy::kReport) {
       response = SoftErrorOutcome::kReported;
+    } else if (check.recomputes() && failed > 0) {
+      response = SoftErrorOutcome::kPersistent;
     } else if (check.recomputes()) {
       const auto row_of = [row](auto matrix) {
         if (matrix.data == nullptr) return matrix;
@@ -278,8 +280,12 @@ Status LinearDirect::Respond(const RowCheck::Rows& checked, const InputMatrix& i
         row_quantization.row_zero_points = {quantization.row_zero_points.data() + row, 1};
       }
       const RunRequest request{input_row, row_quantization, output_row, residual_row, no_sink};
-      response = RunLinearAgain(*core_, *run_weights_, request) ? SoftErrorOutcome::kCorrected
-                                                                : SoftErrorOutcome::kPersistent;
+      const Status again = RunLinearAgain(*core_, *run_weights_, request);
+      if (again.ok()) {
+        response = SoftErrorOutcome::kCorrected;
+      } else if (again.code() == StatusCode::kDataCorrupted) {
+        response = SoftErrorOutcome::kPersistent;
+      }
     }
     check.Report(row, response);
     if (response == SoftErrorOutcome::kPersistent || response == SoftErrorOutcome::kFailed) {

@@ -77,7 +77,7 @@ void LinearRunner::MultiplyScalarTiles(const ref::LinearProblem& problem, Range 
         if (place.strikes && injection->row >= row && injection->row < row_end &&
             injection->column >= column && injection->column < column_end) {
           tile[(injection->row - row) * kScalarPanelColumns + injection->column - column] ^=
-              static_cast<int32_t>(uint32_t{1} << injection->bit);
+              static_cast<int32_t>(uint32_t{1} << (injection->bit & 31));
         }
         for (int64_t i = row; i < row_end; ++i) {
           auto* sum = reinterpret_cast<uint32_t*>(place.row_sums) + (i - range.begin);

@@ -94,13 +94,13 @@ Status LinearRunner::Execute() noexcept {
   if (core_.options.scaling == InputScaling::kDynamicPerTensor) FindRange();
   bounded_ = core_.Bounded(quantization_->scale, weights_.largest_multiplier);
   kernel_zero_point_ = core_.preparation.KernelZeroPoint(quantization_->zero_point);
-  strikes_ = core_.check.active() && core_.check.TakeInjection();
+  strikes_ = core_.check.active() && core_.check.TakeInjection(0, rows_);
   for (int64_t row = 0; row < rows_; row += block_rows_) {
     const Range block{row, std::min(rows_, row + block_rows_)};
     Multiply(Prepare(block), block);
   }
   if (!core_.check.active()) return Status();
-  if (!verifies_) core_.check.CountChecked(rows_);
+  if (!verifies_) core_.check.CountChecked(rows_, 0);
   const int64_t failed = failed_rows_.load(std::memory_order_relaxed);
   return failed == 0 ? Status() : core_.check.Failure(failed, failed_row_.load());
 }
@@ -187,9 +187,7 @@ void LinearRunner::Multiply(const Rows& rows, Range block) noexcept {
     base::FloatEnvironment environment;
     MultiplyTask(rows, block, {block.begin + part.begin, block.begin + part.end}, panels, task);
   });
-  if (core_.check.active() && grid_.panel_parts > 1) {
-    CheckRows(rows, block, row_sums_, grid_.panel_parts, row_sums_rows_ * core_.check.sum_bytes());
-  }
+  if (core_.check.active() && grid_.panel_parts > 1) CheckBlock(rows, block);
 }
 
 void LinearRunner::MultiplyTask(const Rows& rows, Range block, Range range, Range panels,
@@ -407,9 +405,9 @@ Status RunLinear(const LinearCore& core, const RunWeights& weights,
   return LinearRunner(core, weights, request).Execute();
 }
 
-bool RunLinearAgain(const LinearCore& core, const RunWeights& weights,
-                    const RunRequest& request) noexcept {
-  return LinearRunner(core, weights, request).Succeeds();
+Status RunLinearAgain(const LinearCore& core, const RunWeights& weights,
+                      const RunRequest& request) noexcept {
+  return LinearRunner(core, weights, request).ExecuteAgain();
 }
 
 }  // namespace qforge

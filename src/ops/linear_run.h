@@ -56,9 +56,10 @@ Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept;
 Status RunLinear(const LinearCore& core, const RunWeights& weights,
                  const RunRequest& request) noexcept;
 
-// The same for rows that have failed their check: whether they pass now. Tells no monitor.
-bool RunLinearAgain(const LinearCore& core, const RunWeights& weights,
-                    const RunRequest& request) noexcept;
+// The same for rows that have failed their check: kDataCorrupted if they do again. Tells no
+// monitor.
+Status RunLinearAgain(const LinearCore& core, const RunWeights& weights,
+                      const RunRequest& request) noexcept;
 
 }  // namespace qforge
 

@@ -35,8 +35,8 @@ class LinearRunner {
 
   Status Execute() noexcept;
 
-  // Execute() of rows that have failed before: whether they pass. The monitor does not hear of it.
-  bool Succeeds() noexcept;
+  // Execute() of rows that have failed before. The monitor does not hear of it.
+  Status ExecuteAgain() noexcept;
 
  private:
   using Range = plan::Range;
@@ -76,6 +76,7 @@ class LinearRunner {
   void MultiplyScalarTiles(const ref::LinearProblem& problem, Range range, int64_t shift,
                            Range columns, Place place) noexcept;
 
+  void CheckBlock(const Rows& rows, Range block) noexcept;
   // Checks `range`, whose first row has its sums at `sums`, in `parts` arrays.
   void CheckRows(const Rows& rows, Range range, const std::byte* sums, int64_t parts,
                  int64_t part_stride) noexcept;
@@ -111,7 +112,7 @@ class LinearRunner {
   std::byte* row_sums_ = nullptr;
   int64_t row_sums_rows_ = 0;
   int64_t row_sums_count_ = 0;
-  bool verifies_ = false;  // see Succeeds()
+  bool verifies_ = false;  // see ExecuteAgain()
   bool strikes_ = false;   // the injected fault
   std::atomic<int64_t> failed_rows_{0};
   std::atomic<int64_t> failed_row_{0};  // one of them

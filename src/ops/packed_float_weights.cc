@@ -7,6 +7,7 @@
 #include "kernels/float_columns.h"
 #include "ops/array_functions.h"
 #include "ops/validate.h"
+#include "ops/weights_scrub.h"
 #include "pack/float_panels.h"
 #include "pack/packed_matrix.h"
 #include "qforge/packed_weights.h"
@@ -111,6 +112,19 @@ Result<PackedWeights> PackedWeights::CreateFloat(const InputMatrix& weights,
       } else {
         pack::PackFloatPanels(layout, source, 0, layout.panels, to);
       }
+    }
+    if (options.soft_error_check) {
+      kernels::ToF32Function* to_f32 = nullptr;
+      if (type != DataType::kF32) {
+        const Result<kernels::ToF32Function*> found = GetToF32(*isa, type);
+        if (!found.ok()) return found.status();
+        to_f32 = *found;
+      }
+      Result<pack::FloatRowSums> sums =
+          pack::MakeFloatRowSums(layout, matrix->weights.data(), to_f32);
+      if (!sums.ok()) return sums.status();
+      matrix->float_row_sums = std::move(sums).value();
+      AddChecksums(matrix.get());
     }
     return PackedWeights(std::move(matrix));
   } catch (const std::bad_alloc&) {

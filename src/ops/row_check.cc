@@ -1,7 +1,5 @@
 #include "ops/row_check.h"
 
-#include <cinttypes>
-
 #include "cpu/isa_table.h"
 
 namespace qforge {
@@ -24,28 +22,13 @@ uint32_t Dot(const T* row, const int32_t* sums, int64_t count) {
 
 Result<RowCheck> RowCheck::Create(const pack::PackedMatrix& matrix, const SoftErrorOptions& options,
                                   const std::vector<int32_t>& bias) {
-  if (options.policy > SoftErrorPolicy::kFail) {
-    return Status::Error(StatusCode::kInvalidArgument, "options.soft_errors.policy",
-                         "%d is no policy", static_cast<int>(options.policy));
-  }
-  if (!matrix.row_sums) {
-    if (options.monitor == nullptr && options.injection == nullptr) return RowCheck();
-    return Status::Error(StatusCode::kInvalidArgument, "options.soft_errors",
-                         "names a monitor or an injection, but the weights were packed without "
-                         "soft_error_check");
-  }
-  if (options.policy == SoftErrorPolicy::kOff) return RowCheck();
-  if (options.injection != nullptr && (options.injection->bit < 0 || options.injection->bit > 31)) {
-    return Status::Error(StatusCode::kOutOfRange, "options.soft_errors.injection.bit",
-                         "%d is not in [0, 31]", options.injection->bit);
-  }
+  QFORGE_RETURN_IF_ERROR(SoftErrorResponse::Validate(options, matrix.row_sums.has_value()));
+  if (!matrix.row_sums || options.policy == SoftErrorPolicy::kOff) return RowCheck();
   const pack::PanelLayout& layout = matrix.layout;
-  RowCheck check;
+  RowCheck check(options, layout.products * layout.outputs);
   check.sums_ = &*matrix.row_sums;
-  check.options_ = options;
   check.inputs_ = layout.inputs;
   check.products_ = layout.products;
-  check.columns_ = layout.products * layout.outputs;
   check.sum_bytes_ =
       layout.isa == Isa::kScalar ? kScalarSumBytes : cpu::Traits(layout.isa).vector_bytes;
   check.widened_ = layout.isa != Isa::kScalar && layout.group_size == 2;
@@ -125,40 +108,6 @@ bool RowCheck::Passes(const ref::LinearProblem& problem, int64_t row, int32_t su
     }
   }
   return expected == Unsigned(sum);
-}
-
-void RowCheck::CountChecked(int64_t rows) const noexcept {
-  if (options_.monitor != nullptr) options_.monitor->AddChecked(static_cast<uint64_t>(rows), 0);
-}
-
-void RowCheck::Report(int64_t row, SoftErrorOutcome outcome) const noexcept {
-  if (options_.monitor == nullptr) return;
-  SoftErrorEvent event;
-  event.operation = options_.name == nullptr ? "Linear" : options_.name;
-  event.outcome = outcome;
-  event.row = row;
-  event.first_column = 0;
-  event.columns = columns_;
-  options_.monitor->Add(event);
-}
-
-Status RowCheck::Failure(int64_t rows, int64_t first) const noexcept {
-  return Status::Error(
-      StatusCode::kDataCorrupted, "output",
-      "%" PRId64 " row(s), row %" PRId64 " among them, do not have the sum that the weights give%s",
-      rows, first, recomputes() ? ", and not when computed again: the weights are bad" : "");
-}
-
-bool RowCheck::TakeInjection() const noexcept {
-  SoftErrorInjection* injection = options_.injection;
-  if (injection == nullptr) return false;
-  int64_t times = injection->times.load(std::memory_order_relaxed);
-  while (times > 0) {
-    if (injection->times.compare_exchange_weak(times, times - 1, std::memory_order_relaxed)) {
-      return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace qforge

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/row_check.h"
+#include "ops/soft_error_response.h"
 #include "pack/packed_matrix.h"
 #include "qforge/soft_errors.h"
 #include "qforge/status.h"
@@ -15,7 +16,7 @@
 namespace qforge {
 
 // Fixed when the operation is created.
-class RowCheck {
+class RowCheck : public SoftErrorResponse {
  public:
   RowCheck() = default;
   // `matrix` is borrowed. `bias` is per column, or empty.
@@ -23,8 +24,6 @@ class RowCheck {
                                  const std::vector<int32_t>& bias);
 
   bool active() const { return sums_ != nullptr; }
-  const SoftErrorOptions& options() const { return options_; }
-  bool recomputes() const { return options_.policy == SoftErrorPolicy::kRecompute; }
 
   // Partial sums of one row, as kernels leave them.
   int64_t sum_bytes() const { return sum_bytes_; }
@@ -53,20 +52,11 @@ class RowCheck {
   // The same for a row of the portable path, whose sum is of accumulators without anything missing.
   bool Passes(const ref::LinearProblem& problem, int64_t row, int32_t sum) const noexcept;
 
-  // Tells the monitor.
-  void CountChecked(int64_t rows) const noexcept;
-  void Report(int64_t row, SoftErrorOutcome outcome) const noexcept;
-  // What a call returns in which `rows` rows, `first` among them, stay wrong.
-  Status Failure(int64_t rows, int64_t first) const noexcept;
-
-  // Whether the injected fault strikes this time.
-  bool TakeInjection() const noexcept;
-
  private:
+  using SoftErrorResponse::SoftErrorResponse;
+
   const pack::RowSums* sums_ = nullptr;
-  SoftErrorOptions options_;
   kernels::RowCheckFunction* function_ = nullptr;
-  int64_t columns_ = 0;
   int64_t inputs_ = 0;
   int64_t products_ = 0;
   int64_t sum_bytes_ = 0;

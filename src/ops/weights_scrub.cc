@@ -40,6 +40,11 @@ uint64_t ChecksumOfSlice(const pack::PackedMatrix& matrix, int64_t slice) {
     add(matrix.row_sums->sums);
     checksum.Update(matrix.row_sums->digits.data(), matrix.row_sums->digits.size());
   }
+  if (matrix.float_row_sums) {
+    add(matrix.float_row_sums->sums);
+    add(matrix.float_row_sums->bounds);
+    checksum.Update(matrix.float_row_sums->factors.data(), matrix.float_row_sums->factors.size());
+  }
   return checksum.value();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "pack/float_row_sums.h"
 #include "pack/narrow_panels.h"
 #include "pack/panel_layout.h"
 #include "pack/row_sums.h"
@@ -37,8 +38,9 @@ struct PackedMatrix {
   Accumulation accumulation = Accumulation::kExact;  // as was asked for
   int32_t activation_maximum = 255;
 
-  // PackedWeightsOptions::soft_error_check.
+  // PackedWeightsOptions::soft_error_check, FloatWeightsOptions::soft_error_check.
   std::optional<RowSums> row_sums;
+  std::optional<FloatRowSums> float_row_sums;
   std::vector<uint64_t> checksums;  // of slices, see ops/weights_scrub.h
 };
 

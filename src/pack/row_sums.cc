@@ -13,9 +13,9 @@ void AddRows(const WeightsSource& source, int64_t inputs, int64_t outputs, uint3
   if (source.order == WeightsLayout::kInputsByOutputs) {
     for (int64_t k = 0; k < inputs; ++k) {
       const int8_t* row = source.data + k * source.stride;
-      int32_t sum = 0;  // cannot leave it: N is below 2^24 times what would
-      for (int64_t j = 0; j < outputs; ++j) sum += row[j];
-      sums[k] += static_cast<uint32_t>(sum);
+      uint32_t sum = 0;
+      for (int64_t j = 0; j < outputs; ++j) sum += static_cast<uint32_t>(int32_t{row[j]});
+      sums[k] += sum;
     }
     return;
   }

@@ -81,6 +81,19 @@ float Finish(const FloatLinearProblem& problem, int64_t row, int64_t channel, fl
   return Activate(epilogue, r);
 }
 
+void Store(const FloatLinearProblem& problem, int64_t row, int64_t channel, float sum) noexcept {
+  const OutputMatrix& output = problem.output;
+  const float r = Finish(problem, row, channel, sum);
+  const int64_t offset = row * output.stride + channel;
+  if (output.type == DataType::kF16) {
+    static_cast<Half*>(output.data)[offset] = ToHalf(r);
+  } else if (output.type == DataType::kBF16) {
+    static_cast<BFloat16*>(output.data)[offset] = ToBFloat16(r);
+  } else {
+    static_cast<float*>(output.data)[offset] = r;
+  }
+}
+
 }  // namespace
 
 float FloatElement(const InputMatrix& matrix, int64_t row, int64_t column) noexcept {
@@ -96,18 +109,29 @@ float FloatElement(const InputMatrix& matrix, int64_t row, int64_t column) noexc
 }
 
 void FloatLinear(const FloatLinearProblem& problem, const Block& block) noexcept {
-  const OutputMatrix& output = problem.output;
   for (int64_t row = block.row_begin; row < block.row_end; ++row) {
     for (int64_t channel = block.output_begin; channel < block.output_end; ++channel) {
-      const float r = Finish(problem, row, channel, Product(problem, row, channel));
-      const int64_t offset = row * output.stride + channel;
-      if (output.type == DataType::kF16) {
-        static_cast<Half*>(output.data)[offset] = ToHalf(r);
-      } else if (output.type == DataType::kBF16) {
-        static_cast<BFloat16*>(output.data)[offset] = ToBFloat16(r);
-      } else {
-        static_cast<float*>(output.data)[offset] = r;
-      }
+      Store(problem, row, channel, Product(problem, row, channel));
+    }
+  }
+}
+
+void FloatProducts(const FloatLinearProblem& problem, const Block& block, float* products,
+                   int64_t stride) noexcept {
+  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+    for (int64_t channel = block.output_begin; channel < block.output_end; ++channel) {
+      products[(row - block.row_begin) * stride + (channel - block.output_begin)] =
+          Product(problem, row, channel);
+    }
+  }
+}
+
+void FinishFloatProducts(const FloatLinearProblem& problem, const Block& block,
+                         const float* products, int64_t stride) noexcept {
+  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+    for (int64_t channel = block.output_begin; channel < block.output_end; ++channel) {
+      Store(problem, row, channel,
+            products[(row - block.row_begin) * stride + (channel - block.output_begin)]);
     }
   }
 }

@@ -30,6 +30,13 @@ struct FloatLinearProblem {
 // give the same bits, except for the payload of a NaN.
 void FloatLinear(const FloatLinearProblem& problem, const Block& block) noexcept;
 
+// The sums of products of `block` alone: products[(i - row_begin) * stride + (j - output_begin)];
+// and what FloatLinear() does with them.
+void FloatProducts(const FloatLinearProblem& problem, const Block& block, float* products,
+                   int64_t stride) noexcept;
+void FinishFloatProducts(const FloatLinearProblem& problem, const Block& block,
+                         const float* products, int64_t stride) noexcept;
+
 // Element (row, column) of a matrix of f32, f16 or bf16.
 float FloatElement(const InputMatrix& matrix, int64_t row, int64_t column) noexcept;
 

@@ -110,6 +110,7 @@ Result<PackedWeights> Pack(const FloatData& data) {
   options.layout = data.c.layout;
   options.groups = data.c.groups;
   options.max_isa = data.c.isa;
+  options.soft_error_check = data.c.checked;
   switch (data.c.weights) {
     case DataType::kF16:
       return PackedWeights::Create(data.weights.view<const Half>(), options);
@@ -120,7 +121,7 @@ Result<PackedWeights> Pack(const FloatData& data) {
   }
 }
 
-Result<Linear> MakeLinear(const FloatData& data) {
+Result<Linear> MakeLinear(const FloatData& data, const SoftErrorOptions& soft_errors) {
   const Result<PackedWeights> weights = Pack(data);
   if (!weights.ok()) return weights.status();
   RecordChecked(weights->isa());
@@ -131,6 +132,7 @@ Result<Linear> MakeLinear(const FloatData& data) {
   LinearOptions options;
   options.input = data.c.input;
   options.transposed_input = data.c.transposed_input;
+  options.soft_errors = soft_errors;
   return Linear::Create(*made, *weights, data.epilogue, options);
 }
 
@@ -169,10 +171,14 @@ void ExpectRight(const FloatCase& c, uint64_t seed) {
   if (c.dot()) {
     ASSERT_TRUE(PlainEpilogue(c)) << "the bound is that of the sum";
     ExpectWithinBound(data, actual);
-    return;
+  } else {
+    ASSERT_TRUE(SameBits(ReferenceResult(data), actual)) << c.Text() << " seed " << seed;
   }
-  ASSERT_TRUE(SameBits(ReferenceResult(data), actual)) << c.Text() << " seed " << seed;
-  if (PlainEpilogue(c)) ExpectWithinBound(data, actual);
+  if (!c.dot() && PlainEpilogue(c)) ExpectWithinBound(data, actual);
+  if (c.checked) return;
+  FloatCase checked = c;
+  checked.checked = true;
+  ExpectRight(checked, seed);
 }
 
 }  // namespace qforge::test

@@ -33,6 +33,7 @@ struct FloatCase {
   Activation activation = Activation::kNone;
   int64_t gap = 0;
   int threads = 1;
+  bool checked = false;  // with soft_error_check
   Guard guard = Guard::kBehind;
 
   // Whether sums are rounded as the hardware's dot product does, and not as the reference.
@@ -57,14 +58,14 @@ struct FloatData {
 
 // The weights, packed for the case's ISA; and a Linear of them.
 Result<PackedWeights> Pack(const FloatData& data);
-Result<Linear> MakeLinear(const FloatData& data);
+Result<Linear> MakeLinear(const FloatData& data, const SoftErrorOptions& soft_errors = {});
 
 // C, from the library; records that the ISA was checked. And from the reference.
 TestMatrix LibraryResult(const FloatData& data);
 TestMatrix ReferenceResult(const FloatData& data);
 
 // The library's result has the reference's bits, or with the bf16 dot product lies within the bound
-// of qforge/types.h; nothing beside it was written.
+// of qforge/types.h; nothing beside it was written. The same once more with rows checked.
 void ExpectRight(const FloatCase& c, uint64_t seed);
 
 }  // namespace qforge::test

@@ -11,7 +11,9 @@
 #include "gemm/linear_case.h"
 #include "jit/kernel_cache.h"
 #include "kernels/array_kernels.h"
+#include "kernels/float_row_check.h"
 #include "kernels/gemm_kernel.h"
+#include "kernels/row_check.h"
 #include "plan/summation.h"
 #include "support/code_inspection.h"
 
@@ -199,11 +201,39 @@ TEST_P(EmittedCodeWithVnni, Outliers) {
 }
 
 // Kernels with different descriptors have different names, and equal ones equal bytes.
+// Sums of rows, with and without faults, in every tile; and the kernels that check them.
+TEST_P(EmittedCode, RowSums) {
+  const auto inspect = [](GemmKernel kernel) {
+    kernel.sums_rows = true;
+    kernel.output =
+        kOutputs[static_cast<size_t>(kernel.rows + kernel.vectors) % std::size(kOutputs)];
+    kernel.tail_lanes = kernel.rows * 5 % kernels::VectorColumns(GetParam());
+    ASSERT_GT(InspectGemm(kernel), 0);
+    kernel.injects = true;
+    ASSERT_GT(InspectGemm(kernel), 0);
+  };
+  ForEachTile(inspect);
+  if (!cpu::Traits(GetParam()).vnni) {
+    for (const int depth : plan::kNarrowDepths) ForEachTileOf(Summation::kNarrow, depth, inspect);
+  }
+  for (const bool widened : {false, true}) {
+    kernels::RowCheckKernel check;
+    check.isa = GetParam();
+    check.widened = widened;
+    for (check.digits = 1; check.digits <= kernels::MostRowCheckDigits(check); ++check.digits) {
+      ASSERT_GT(Inspect(check, kernels::EmitRowCheckKernel), 0);
+    }
+    ASSERT_GT(Inspect(kernels::FloatRowCheckKernel{GetParam(), widened},
+                      kernels::EmitFloatRowCheckKernel),
+              0);
+  }
+}
+
 TEST_P(EmittedCode, NamesTellKernelsApart) {
   GemmKernel plain;
   plain.isa = GetParam();
   plain.summation = kernels::AnySummation(GetParam());
-  std::vector<GemmKernel> all(21, plain);
+  std::vector<GemmKernel> all(23, plain);
   all[1].rows = 2;
   all[2].vectors = 2;
   all[3].tail_lanes = 1;
@@ -226,6 +256,8 @@ TEST_P(EmittedCode, NamesTellKernelsApart) {
   all[18].depth = 4;
   all[19].depth = all[20].depth = 8;
   all[20].near_prefetch = true;
+  all[21].sums_rows = all[22].sums_rows = true;
+  all[22].injects = true;
   std::set<std::string> names;
   for (const GemmKernel& kernel : all) names.insert(kernel.Name());
   EXPECT_EQ(names.size(), all.size());

@@ -9,6 +9,7 @@
 
 #include "gemm/linear_case.h"
 #include "pack/packed_matrix.h"
+#include "pack/weight_ranges.h"
 #include "support/status_matchers.h"
 #include "support/thread_pools.h"
 
@@ -219,31 +220,49 @@ TEST_F(ProductFaults, Policies) {
   }
 }
 
-// A flipped bit of the packed weights is found whenever it changes a result. The small shapes take
-// the direct way, whose recomputation goes the general one.
+// Weights of all kinds of panels: of the dot product, widened, summed in 16 bits, with outliers.
+std::vector<LinearData> PanelsOfAllKinds() {
+  std::vector<LinearData> all;
+  uint64_t seed = 1;
+  for (const WeightKind weights :
+       {WeightKind::kAny, WeightKind::kNormal, WeightKind::kTiny, WeightKind::kUnsafePairInFront}) {
+    for (const bool outliers : {false, true}) {
+      LinearCase c = MakeCase(3 + static_cast<int64_t>(seed), 70, 130, seed);
+      ++seed;
+      c.weights = weights;
+      c.output = DataType::kS32;
+      LinearData& data = all.emplace_back(c);
+      for (int64_t channel = 0; outliers && channel < c.outputs; channel += 3) {
+        data.AddOutlier(channel, channel, std::vector<int8_t>(3, 127));
+      }
+    }
+  }
+  return all;
+}
+
+// A flipped bit of the packed weights is found whenever it changes a result.
 TEST_F(ProductFaults, FlippedWeights) {
   const Context context = Context::Create().value();
-  for (LinearCase c : {MakeCase(3, 40, 30, 1), MakeCase(6, 70, 130, 2), MakeCase(20, 33, 67, 3)}) {
-    c.output = DataType::kS32;
+  const std::vector<LinearData> all = PanelsOfAllKinds();
+  for (const LinearData& data : all) {
+    const LinearCase& c = data.c;
+    const TestMatrix expected = ReferenceResult(data);
     for (const SoftErrorPolicy policy : {SoftErrorPolicy::kFail, SoftErrorPolicy::kRecompute}) {
       for (const Isa isa : SupportedIsas()) {
-        LinearData data(c);
-        Events events;
-        SoftErrorMonitor monitor(Events::Add, &events);
+        SoftErrorMonitor monitor;
         const PackedWeights weights = data.Pack(isa).value();
         LinearOptions options = data.linear_options();
         options.soft_errors = {policy, &monitor};
         const Linear linear = Linear::Create(context, weights, data.epilogue(), options).value();
         const TestMatrix output = data.MakeOutput(Guard::kBehind);
-        const TestMatrix expected = ReferenceResult(data);
         const pack::PackedMatrix& matrix = weights.matrix();
-        // Sections name what they read of A: those bits are for Scrub().
-        const bool sections = matrix.layout.summation == kernels::Summation::kNarrow;
+        const std::vector<pack::ByteRange> ranges = pack::WeightRanges(matrix);
         auto* bytes = const_cast<uint8_t*>(matrix.weights.As<uint8_t>());
         Random random(c.seed);
         int found = 0;
-        for (int i = 0; i < 200 && !sections; ++i) {
-          const size_t at = random.Integer<size_t>(0, matrix.weights.size() - 1);
+        for (int i = 0; i < 60; ++i) {
+          const pack::ByteRange& range = ranges[random.Integer<size_t>(0, ranges.size() - 1)];
+          const int64_t at = random.Integer(range.begin, range.end - 1);
           const auto flip = static_cast<uint8_t>(1 << random.Integer(0, 7));
           bytes[at] ^= flip;
           const Status status =
@@ -252,15 +271,49 @@ TEST_F(ProductFaults, FlippedWeights) {
             ASSERT_TRUE(IsError(status, StatusCode::kDataCorrupted, "output"));
             ++found;
           } else {
-            ASSERT_TRUE(SameBits(expected, output)) << IsaName(isa) << ", byte " << at;
+            ASSERT_TRUE(SameBits(expected, output)) << IsaName(isa) << ", byte " << at << c;
           }
           bytes[at] ^= flip;
         }
-        EXPECT_TRUE(sections || found > 100) << found;
+        EXPECT_GT(found, 20) << IsaName(isa) << ", " << c;
         const SoftErrorCounts counts = monitor.counts();
         EXPECT_EQ(counts.persistent, policy == SoftErrorPolicy::kRecompute ? counts.detected : 0u);
         RecordChecked(isa);
       }
+    }
+  }
+}
+
+// Small products take the direct way, whose recomputation goes the general one.
+TEST_F(ProductFaults, FlippedWeightOfASmallProduct) {
+  const Context context = Context::Create().value();
+  for (const InputScaling scaling : {InputScaling::kPerTensor, InputScaling::kPerRow}) {
+    for (const Isa isa : SupportedIsas()) {
+      LinearCase c = MakeCase(2, 40, 130, 3);
+      c.scaling = scaling;
+      c.residual = DataType::kU8;
+      c.gap = 3;
+      const LinearData data(c);
+      const PackedWeights weights = data.Pack(isa).value();
+      const pack::ByteRange range = pack::WeightRanges(weights.matrix()).front();
+      auto* byte = const_cast<uint8_t*>(weights.matrix().weights.As<uint8_t>()) + range.begin;
+      for (int64_t k = 0; k < c.inputs; ++k) data.activation<uint8_t>(0, k) |= 1;  // all matter
+      SoftErrorMonitor monitor;
+      LinearOptions options = data.linear_options();
+      options.soft_errors = {SoftErrorPolicy::kRecompute, &monitor};
+      const Linear linear = Linear::Create(context, weights, data.epilogue(), options).value();
+      const TestMatrix output = data.MakeOutput(Guard::kBehind);
+      const auto run = [&] {
+        return linear.Run(data.input.input(), data.quantization(), output.output(),
+                          data.run_arguments(output));
+      };
+      *byte ^= 0x40;
+      EXPECT_TRUE(IsError(run(), StatusCode::kDataCorrupted, "output")) << IsaName(isa);
+      EXPECT_GE(monitor.counts().persistent, 1u);
+      *byte ^= 0x40;
+      EXPECT_TRUE(run().ok());
+      EXPECT_TRUE(SameBits(ReferenceResult(data), output));
+      RecordChecked(isa);
     }
   }
 }

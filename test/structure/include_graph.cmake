@@ -12,7 +12,8 @@ set(jit_MAY_INCLUDE base cpu)
 set(kernels_MAY_INCLUDE base cpu jit)
 set(plan_MAY_INCLUDE base cpu kernels/gemm_kernel.h kernels/sparse_kernel.h)
 set(pack_MAY_INCLUDE base cpu kernels/gemm_kernel.h kernels/sparse_kernel.h
-                     kernels/float_gemm_kernel.h kernels/array_kernels.h)
+                     kernels/float_gemm_kernel.h kernels/array_kernels.h
+                     kernels/row_check.h)
 set(ref_MAY_INCLUDE base)
 set(ops_MAY_INCLUDE base cpu jit kernels plan pack ref)
 set(layers base cpu jit kernels plan pack ref ops)

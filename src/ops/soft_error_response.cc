@@ -1,0 +1,66 @@
+#include "ops/soft_error_response.h"
+
+#include <cinttypes>
+
+namespace qforge {
+
+Status SoftErrorResponse::Validate(const SoftErrorOptions& options, bool checksums) noexcept {
+  if (options.policy > SoftErrorPolicy::kFail) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.soft_errors.policy",
+                         "%d is no policy", static_cast<int>(options.policy));
+  }
+  if (options.policy == SoftErrorPolicy::kOff) return Status();
+  const bool asked = options.policy != SoftErrorPolicy::kFail || options.monitor != nullptr ||
+                     options.injection != nullptr || options.name != nullptr;
+  if (!checksums && asked) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.soft_errors",
+                         "asks for a check, but the weights were packed without soft_error_check");
+  }
+  if (options.injection != nullptr && (options.injection->bit < 0 || options.injection->bit > 31)) {
+    return Status::Error(StatusCode::kOutOfRange, "options.soft_errors.injection.bit",
+                         "%d is not in [0, 31]", options.injection->bit);
+  }
+  return Status();
+}
+
+void SoftErrorResponse::CountChecked(int64_t checked, int64_t not_checked) const noexcept {
+  if (options_.monitor == nullptr) return;
+  options_.monitor->AddChecked(static_cast<uint64_t>(checked), static_cast<uint64_t>(not_checked));
+}
+
+void SoftErrorResponse::Report(int64_t row, SoftErrorOutcome outcome) const noexcept {
+  if (options_.monitor == nullptr) return;
+  SoftErrorEvent event;
+  event.operation = options_.name == nullptr ? "Linear" : options_.name;
+  event.outcome = outcome;
+  event.row = row;
+  event.first_column = 0;
+  event.columns = columns_;
+  options_.monitor->Add(event);
+}
+
+Status SoftErrorResponse::Failure(int64_t rows, int64_t first) const noexcept {
+  return Status::Error(StatusCode::kDataCorrupted, "output",
+                       "%" PRId64 " row(s), row %" PRId64
+                       " among them, do not have the sum that the weights give%s",
+                       rows, first,
+                       recomputes() ? "; computed again, neither: the weights, or the sums kept of "
+                                      "them, have changed, see PackedWeights::Scrub"
+                                    : "");
+}
+
+bool SoftErrorResponse::TakeInjection(int64_t first_row, int64_t rows) const noexcept {
+  SoftErrorInjection* injection = options_.injection;
+  if (injection == nullptr || injection->row < first_row || injection->row >= first_row + rows) {
+    return false;
+  }
+  int64_t times = injection->times.load(std::memory_order_relaxed);
+  while (times > 0) {
+    if (injection->times.compare_exchange_weak(times, times - 1, std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace qforge
