@@ -10,7 +10,7 @@ namespace {
 using qforge::MatrixView;
 
 qforge::PackedWeights Pack(const qforge::Context& context, const LinearLayer& layer,
-                           qforge::RangeMethod method) {
+                           qforge::RangeMethod method, bool checked) {
   std::vector<int8_t> quantized(layer.weight.size());
   std::vector<float> scales(layer.outputs);
   Check(qforge::QuantizeWeights(
@@ -22,32 +22,38 @@ qforge::PackedWeights Pack(const qforge::Context& context, const LinearLayer& la
   options.layout = qforge::WeightsLayout::kOutputsByInputs;
   options.scales = scales;
   options.max_isa = context.isa();
+  options.soft_error_check = checked;
   return Take(qforge::PackedWeights::Create(
       MatrixView<const int8_t>(quantized.data(), layer.outputs, layer.inputs), options));
 }
 
 qforge::Linear MakeLinear(const qforge::Context& context, const qforge::PackedWeights& weights,
                           const LinearLayer& layer, bool relu, const Int8Input& input,
-                          const qforge::Output& output) {
+                          const qforge::Output& output,
+                          const std::optional<qforge::SoftErrorOptions>& soft_errors) {
   qforge::Epilogue epilogue;
   epilogue.bias = layer.bias;
   epilogue.activation = relu ? qforge::Activation::kRelu : qforge::Activation::kNone;
   epilogue.output = output;
-  return Take(qforge::Linear::Create(context, weights, epilogue,
-                                     {.input = input.type, .scaling = input.scaling}));
+  qforge::LinearOptions options{.input = input.type, .scaling = input.scaling};
+  if (soft_errors) options.soft_errors = *soft_errors;
+  return Take(qforge::Linear::Create(context, weights, epilogue, options));
 }
 
 }  // namespace
 
 Int8Linear::Int8Linear(const qforge::Context& context, const LinearLayer& layer, bool relu,
                        const Int8Input& input, const qforge::Output& output,
-                       qforge::RangeMethod weights)
-    : Int8Linear(context, Pack(context, layer, weights), layer, relu, input, output) {}
+                       qforge::RangeMethod weights,
+                       const std::optional<qforge::SoftErrorOptions>& soft_errors)
+    : Int8Linear(context, Pack(context, layer, weights, soft_errors.has_value()), layer, relu,
+                 input, output, soft_errors) {}
 
 Int8Linear::Int8Linear(const qforge::Context& context, const qforge::PackedWeights& weights,
                        const LinearLayer& layer, bool relu, const Int8Input& input,
-                       const qforge::Output& output)
-    : linear_(MakeLinear(context, weights, layer, relu, input, output)),
+                       const qforge::Output& output,
+                       const std::optional<qforge::SoftErrorOptions>& soft_errors)
+    : linear_(MakeLinear(context, weights, layer, relu, input, output, soft_errors)),
       outputs_(layer.outputs),
       weight_bytes_(weights.bytes() + static_cast<int64_t>(layer.bias.size() * sizeof(float))) {
   if (input.scaling == qforge::InputScaling::kPerTensor) {

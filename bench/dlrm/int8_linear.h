@@ -4,6 +4,7 @@
 #define QFORGE_BENCH_DLRM_INT8_LINEAR_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "dlrm/model.h"
 #include "qforge/qforge.h"
@@ -18,11 +19,12 @@ struct Int8Input {
 
 class Int8Linear {
  public:
-  // Weights are symmetric per output channel, their ranges chosen by `weights`. Throws Error where
-  // qforge refuses something.
+  // Weights are symmetric per output channel, their ranges chosen by `weights`. With `soft_errors`
+  // rows are checked. Throws Error where qforge refuses something.
   Int8Linear(const qforge::Context& context, const LinearLayer& layer, bool relu,
              const Int8Input& input, const qforge::Output& output,
-             qforge::RangeMethod weights = qforge::RangeMethod::kMinMax);
+             qforge::RangeMethod weights = qforge::RangeMethod::kMinMax,
+             const std::optional<qforge::SoftErrorOptions>& soft_errors = std::nullopt);
 
   // `input` and `output` are of the types that the layer was made for.
   void Run(const qforge::InputMatrix& input, const qforge::OutputMatrix& output) const;
@@ -38,7 +40,8 @@ class Int8Linear {
  private:
   Int8Linear(const qforge::Context& context, const qforge::PackedWeights& weights,
              const LinearLayer& layer, bool relu, const Int8Input& input,
-             const qforge::Output& output);
+             const qforge::Output& output,
+             const std::optional<qforge::SoftErrorOptions>& soft_errors);
 
   qforge::InputQuantization input_;
   qforge::Linear linear_;

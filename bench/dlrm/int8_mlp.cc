@@ -1,5 +1,6 @@
 #include "dlrm/int8_mlp.h"
 
+#include <optional>
 #include <utility>
 
 #include "dlrm/check.h"
@@ -26,7 +27,17 @@ qforge::QuantizationParameters ChooseActivationParameters(const Samples& samples
 }  // namespace
 
 Int8Mlp::Int8Mlp(const qforge::Context& context, const MlpLayers& layers, bool relu_last,
-                 qforge::InputScaling input_scaling, const Samples& samples, int64_t max_rows) {
+                 qforge::InputScaling input_scaling, const Samples& samples, int64_t max_rows,
+                 MlpChecks* checks) {
+  const auto soft_errors = [&]() -> std::optional<qforge::SoftErrorOptions> {
+    if (checks == nullptr) return std::nullopt;
+    checks->injections.push_back(std::make_unique<qforge::SoftErrorInjection>());
+    qforge::SoftErrorOptions options;
+    options.policy = checks->policy;
+    options.monitor = checks->monitor;
+    options.injection = checks->injections.back().get();
+    return options;
+  };
   Int8Input input = {.type = qforge::DataType::kF32, .scaling = input_scaling, .parameters = {}};
   if (input_scaling == qforge::InputScaling::kPerTensor) {
     input.parameters = ChooseActivationParameters(samples);
@@ -45,13 +56,15 @@ Int8Mlp::Int8Mlp(const qforge::Context& context, const MlpLayers& layers, bool r
 
     const auto parameters = ChooseActivationParameters(activations);
     layers_.emplace_back(context, layer, /*relu=*/true, input,
-                         qforge::OutputU8{parameters.scale, parameters.zero_point});
+                         qforge::OutputU8{parameters.scale, parameters.zero_point},
+                         qforge::RangeMethod::kMinMax, soft_errors());
     hidden_.emplace_back(max_rows * layer.outputs);
     input = {.type = qforge::DataType::kU8,
              .scaling = qforge::InputScaling::kPerTensor,
              .parameters = parameters};
   }
-  layers_.emplace_back(context, layers.back(), relu_last, input, qforge::OutputF32{});
+  layers_.emplace_back(context, layers.back(), relu_last, input, qforge::OutputF32{},
+                       qforge::RangeMethod::kMinMax, soft_errors());
 }
 
 void Int8Mlp::Run(const MatrixView<const float>& input, const MatrixView<float>& output) {

@@ -4,6 +4,7 @@
 #define QFORGE_BENCH_DLRM_INT8_MLP_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "dlrm/aligned_vector.h"
@@ -17,13 +18,22 @@ namespace dlrm {
 // A row for each calibration request, no gaps between them.
 using Samples = qforge::MatrixView<const float>;
 
+// How the layers of an MLP are checked (dlrm --soft-errors), and a place for faults in each.
+struct MlpChecks {
+  qforge::SoftErrorPolicy policy = qforge::SoftErrorPolicy::kFail;
+  qforge::SoftErrorMonitor* monitor = nullptr;
+  std::vector<std::unique_ptr<qforge::SoftErrorInjection>> injections;
+};
+
 class Int8Mlp : public Mlp {
  public:
   // ReLU follows every layer, the last one only if `relu_last`. `samples` are what the MLP gets for
   // the calibration requests: they give the ranges of the u8 activations between layers and, with
-  // kPerTensor, of the input. With kDynamicPerRow each row of the input has its own range.
+  // kPerTensor, of the input. With kDynamicPerRow each row of the input has its own range. `checks`
+  // gets an injection per layer; unless it is null, it must outlive the MLP.
   Int8Mlp(const qforge::Context& context, const MlpLayers& layers, bool relu_last,
-          qforge::InputScaling input_scaling, const Samples& samples, int64_t max_rows);
+          qforge::InputScaling input_scaling, const Samples& samples, int64_t max_rows,
+          MlpChecks* checks = nullptr);
 
   void Run(const qforge::MatrixView<const float>& input,
            const qforge::MatrixView<float>& output) override;

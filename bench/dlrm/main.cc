@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "dlrm/check.h"
 #include "dlrm/experiment.h"
 #include "dlrm/report.h"
+#include "dlrm/soft_errors.h"
 #include "dlrm/variants.h"
 
 namespace {
@@ -40,6 +42,7 @@ std::vector<std::string> IsaNames() {
 int Run(int argc, char** argv) {
   dlrm::ExperimentOptions options;
   bool report = false;
+  std::optional<double> soft_error_rate;
   double min_signal_to_noise = dlrm::AccuracyOptions().min_signal_to_noise;
   dlrm::SyntheticOptions& synthetic = options.synthetic;
   std::string isa;
@@ -48,9 +51,7 @@ int Run(int argc, char** argv) {
   CLI::App app(
       "DLRM inference (arXiv 1906.00091) in fp32 and, through qforge, with MLPs and embedding rows "
       "in several formats: accuracy, speed and size beside each other.\nWithout arguments it makes "
-      "a "
-      "model in the shape of Criteo Kaggle "
-      "and answers Zipf-distributed requests.",
+      "a model in the shape of Criteo Kaggle and answers Zipf-distributed requests.",
       "dlrm");
   app.footer("Example: dlrm --model m.safetensors --calib c.safetensors --eval e.safetensors");
   app.get_formatter()->column_width(28);
@@ -108,6 +109,12 @@ int Run(int argc, char** argv) {
       ->capture_default_str()
       ->group(kAccuracy);
 
+  app.add_option("--soft-errors", soft_error_rate,
+                 "faults per request: what flipped bits do, and what checks find of them, instead")
+      ->type_name("X")
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->group("Soft errors");
+
   constexpr char kMeasuring[] = "Measuring";
   app.add_option("--threads", options.threads, "to use")
       ->type_name("N")
@@ -148,6 +155,12 @@ int Run(int argc, char** argv) {
     const dlrm::AccuracyResult accuracy = dlrm::MeasureAccuracy({options, min_signal_to_noise});
     std::fputs(dlrm::TextReport(accuracy).c_str(), stdout);
     if (!json_path.empty()) WriteFile(json_path, dlrm::JsonReport(accuracy));
+    return 0;
+  }
+  if (soft_error_rate) {
+    const dlrm::SoftErrorResult errors = dlrm::MeasureSoftErrors({options, *soft_error_rate});
+    std::fputs(dlrm::TextReport(errors).c_str(), stdout);
+    if (!json_path.empty()) WriteFile(json_path, dlrm::JsonReport(errors));
     return 0;
   }
   const dlrm::ExperimentResult result = dlrm::RunExperiment(options);

@@ -27,8 +27,8 @@ std::vector<std::string> MlpFormatNames();
 
 // First "fp32": everything through this program's own code, with which the others are compared.
 // Then the MLPs through qforge in each of `mlps`, "fp32_qforge" and so on. Then rows in each of
-// `formats` through qforge, too, with the MLPs in int8, or in the last of `mlps` where int8 is not
-// among them. Engines borrow `model` and are made for batches of `max_rows`.
+// `formats` through qforge, too, with the MLPs in int8, or if that is not among `mlps` in the one
+// made last. Engines borrow `model` and are made for batches of `max_rows`.
 std::vector<Variant> MakeVariants(const qforge::Context& context, const Model& model,
                                   const Requests& calibration, const std::vector<std::string>& mlps,
                                   const std::vector<EmbeddingFormat>& formats, int64_t max_rows);

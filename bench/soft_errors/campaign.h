@@ -2,7 +2,9 @@
 #ifndef QFORGE_BENCH_SOFT_ERRORS_CAMPAIGN_H_
 #define QFORGE_BENCH_SOFT_ERRORS_CAMPAIGN_H_
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,12 @@ struct CampaignOptions {
   uint64_t seed = 1;
 };
 
+// Faults that changed a result, and those of them that were detected.
+struct BitResult {
+  int64_t harmful = 0;
+  int64_t detected = 0;
+};
+
 // Faults at one place.
 struct PlaceResult {
   std::string place;  // "weights", "accumulators"
@@ -25,6 +33,9 @@ struct PlaceResult {
   int64_t harmful = 0;   // changed a result
   int64_t detected = 0;  // of the harmful ones
   int64_t harmless_detected = 0;
+  std::array<BitResult, 32> by_bit;  // of the element that the bit is in
+
+  void Count(bool changed, bool found, int bit);
 
   // Of the faults that changed a result; 1 where none did.
   double DetectionRate() const {
@@ -37,8 +48,14 @@ struct CaseResult {
   std::vector<PlaceResult> places;
   int64_t clean_rows = 0;
   int64_t false_positives = 0;
-  Spread overhead;  // time with the check over time without, less 1
+  bool finds_all = true;  // what integers must agree on; floats have a tolerance
+  Spread overhead;        // time with the check over time without, less 1
 };
+
+// Time of `checked` over that of `unchecked`, less 1. Both say whether they passed, which they
+// must.
+Spread MeasureOverhead(const std::function<bool()>& checked, const std::function<bool()>& unchecked,
+                       const CampaignOptions& options);
 
 }  // namespace qforge::bench
 

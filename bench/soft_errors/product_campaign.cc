@@ -85,11 +85,9 @@ class Layer {
     return Passed(linear.Run(input(), quantization_,
                              OutputMatrix(output_.data(), case_.rows, case_.outputs)));
   }
-  void Quantize(const Linear& linear) {
-    if (!Passed(linear.Run(input(), quantization_,
-                           OutputMatrix(bytes_.data(), case_.rows, case_.outputs)))) {
-      throw std::runtime_error("a product without a fault did not pass its check");
-    }
+  bool Quantizes(const Linear& linear) {
+    return Passed(
+        linear.Run(input(), quantization_, OutputMatrix(bytes_.data(), case_.rows, case_.outputs)));
   }
   void KeepOutput() { clean_ = output_; }
   bool OutputChanged() const { return output_ != clean_; }
@@ -147,13 +145,6 @@ class Layer {
   std::optional<PackedWeights> unchecked_;
 };
 
-void Count(bool harmful, bool detected, PlaceResult* result) {
-  ++result->injections;
-  result->harmful += harmful ? 1 : 0;
-  result->detected += harmful && detected ? 1 : 0;
-  result->harmless_detected += !harmful && detected ? 1 : 0;
-}
-
 // A bit of a packed weight flips, and back.
 PlaceResult InjectIntoWeights(Layer& layer, const CampaignOptions& options) {
   PlaceResult result;
@@ -175,11 +166,12 @@ PlaceResult InjectIntoWeights(Layer& layer, const CampaignOptions& options) {
       }
       at -= range.end - range.begin;
     }
-    const auto flip = static_cast<uint8_t>(1u << Below(random, 8));
+    const int bit = static_cast<int>(Below(random, 8));
+    const auto flip = static_cast<uint8_t>(1u << bit);
     bytes[at] ^= flip;
     const bool passes = layer.Passes(linear);
     bytes[at] ^= flip;
-    Count(layer.OutputChanged(), !passes, &result);
+    result.Count(layer.OutputChanged(), !passes, bit);
   }
   return result;
 }
@@ -199,7 +191,7 @@ PlaceResult InjectIntoAccumulators(Layer& layer, const ProductCase& which,
     injection.bit = static_cast<int>(Below(random, 32));
     injection.times = 1;
     const bool passes = layer.Passes(linear);
-    Count(layer.OutputChanged(), !passes, &result);
+    result.Count(layer.OutputChanged(), !passes, injection.bit);
   }
   return result;
 }
@@ -226,11 +218,15 @@ std::vector<ProductCase> PublishedLayers() {
   return cases;
 }
 
+std::string NameOf(const ProductCase& which, const CampaignOptions& options) {
+  return which.family + "/" + std::to_string(which.rows) + "x" + std::to_string(which.outputs) +
+         "x" + std::to_string(which.inputs) + "/isa:" + IsaName(which.isa) +
+         "/threads:" + std::to_string(options.threads);
+}
+
 CaseResult RunProductCampaign(const ProductCase& which, const CampaignOptions& options) {
   CaseResult result;
-  result.name = which.family + "/" + std::to_string(which.rows) + "x" +
-                std::to_string(which.outputs) + "x" + std::to_string(which.inputs) +
-                "/isa:" + IsaName(which.isa) + "/threads:" + std::to_string(options.threads);
+  result.name = NameOf(which, options);
   const int64_t clean_calls = (options.clean_rows / 2 + which.rows - 1) / which.rows;
   for (const Data data : {Data::kExtreme, Data::kRandom}) {
     Layer layer(which, data, options);
@@ -250,19 +246,8 @@ CaseResult RunProductCampaign(const ProductCase& which, const CampaignOptions& o
 
     const Linear with = layer.MakeQuantizing(layer.checked());
     const Linear without = layer.MakeQuantizing(layer.unchecked());
-    PairedRounds rounds;
-    const auto work = [&layer](const Linear& quantizing) {
-      return [&layer, &quantizing](int64_t repetitions) {
-        for (int64_t i = 0; i < repetitions; ++i) layer.Quantize(quantizing);
-      };
-    };
-    const size_t unchecked = rounds.Add(work(without));
-    const size_t checked = rounds.Add(work(with));
-    rounds.Run(options.rounds);
-    result.overhead = rounds.Ratio(checked, unchecked);
-    for (double* value : {&result.overhead.low, &result.overhead.median, &result.overhead.high}) {
-      *value -= 1.0;
-    }
+    result.overhead = MeasureOverhead([&] { return layer.Quantizes(with); },
+                                      [&] { return layer.Quantizes(without); }, options);
   }
   return result;
 }

@@ -26,6 +26,9 @@ std::vector<std::string> ProductFamilies();
 // The 28 fully connected layers of arXiv 2103.00130 (M, N, K filled in).
 std::vector<ProductCase> PublishedLayers();
 
+// "int8/6x256x1024/isa:avx512_vnni/threads:1"
+std::string NameOf(const ProductCase& which, const CampaignOptions& options);
+
 // Throws std::runtime_error where the library fails.
 CaseResult RunProductCampaign(const ProductCase& which, const CampaignOptions& options);
 
