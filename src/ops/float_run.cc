@@ -2,6 +2,7 @@
 #include <atomic>
 #include <bit>
 #include <cinttypes>
+#include <cstring>
 #include <iterator>
 
 #include "base/arithmetic.h"
@@ -23,6 +24,14 @@ using plan::Range;
 
 // Rows that one task prepares.
 constexpr int64_t kRowsPerPreparation = 16;
+// Rows that lie so far apart share one set of the first-level cache, which then has no room for
+// those of a tile and what else it needs: they are copied apart, where enough panels make up for
+// that.
+constexpr int64_t kSetStride = 4096;
+constexpr int64_t kLineBytes = 64;
+constexpr int64_t kFewestRowsApart = 8;
+constexpr int64_t kFewestPanelsApart = 8;
+
 // Columns that the portable path takes for a panel, and rows of a tile whose sums are looked at.
 constexpr int64_t kScalarPanelColumns = 64;
 constexpr int64_t kScalarTileRows = 16;
@@ -103,6 +112,9 @@ class Run {
   int64_t block_rows_ = 0;
   plan::Grid grid_;
   std::byte* prepared_ = nullptr;
+  bool prepares_ = false;  // kernels read prepared rows, not the caller's
+  bool spreads_ = false;   // as they are, but further apart
+  int64_t prepared_stride_ = 0;
   // Sums of rows that are checked: as many rows for each task, whose own they are where it computes
   // whole rows, else the block's for each part of the panels.
   std::byte* row_sums_ = nullptr;
@@ -134,10 +146,19 @@ void Run::Plan() noexcept {
     grid_ = plan::ChooseGrid(ShapeOf(block_rows_), core_.TileRows(), threads);
   };
   block_rows_ = rows_;
-  if (!core_.scalar() && preparation.needed()) {
+  prepares_ = !core_.scalar() && preparation.needed();
+  prepared_stride_ = preparation.row_bytes();
+  const int64_t stride = input_.stride * DataTypeSize(input_.type);
+  if (!core_.scalar() && !prepares_ && prepared_stride_ > 0 && stride % kSetStride == 0 &&
+      rows_ >= kFewestRowsApart && ShapeOf(rows_).panels >= kFewestPanelsApart) {
+    prepares_ = spreads_ = true;
+    prepared_stride_ = base::AlignUp(prepared_stride_, kLineBytes);
+    if (prepared_stride_ % kSetStride == 0) prepared_stride_ += kLineBytes;
+  }
+  if (prepares_) {
     // Prepared rows are read soon after they are written: no more than caches hold.
     const int64_t fitting =
-        threads * cpu::Host().l2.bytes / 2 / std::max<int64_t>(1, preparation.row_bytes());
+        threads * cpu::Host().l2.bytes / 2 / std::max<int64_t>(1, prepared_stride_);
     const int64_t unit =
         std::max<int64_t>(kRowsPerPreparation, int64_t{threads} * core_.TileRows());
     block_rows_ = std::min(rows_, std::max(unit, base::AlignDown(fitting, unit)));
@@ -162,12 +183,10 @@ void Run::Plan() noexcept {
 Status Run::Execute() noexcept {
   if (rows_ == 0 || core_.layout.outputs == 0) return Status();
   const base::FloatEnvironment environment;  // of this thread; tasks on others have theirs
-  const FloatPreparation& preparation = core_.preparation;
-  const bool prepares = !core_.scalar() && preparation.needed();
   Plan();
   int64_t prepared_bytes = 0;
-  if (prepares && (!base::CheckedMultiply(block_rows_, preparation.row_bytes(), &prepared_bytes) ||
-                   !base::CheckedAdd<int64_t>(prepared_bytes, 63, &prepared_bytes))) {
+  if (prepares_ && (!base::CheckedMultiply(block_rows_, prepared_stride_, &prepared_bytes) ||
+                    !base::CheckedAdd<int64_t>(prepared_bytes, 63, &prepared_bytes))) {
     return Status::Error(StatusCode::kResourceExhausted, "input",
                          "the rows are too many to prepare");
   }
@@ -199,7 +218,7 @@ Status Run::Execute() noexcept {
 Run::Rows Run::Prepare(Range block) noexcept {
   const FloatPreparation& preparation = core_.preparation;
   Rows result;
-  if (core_.scalar() || !preparation.needed()) {
+  if (!prepares_) {
     result.data = static_cast<const std::byte*>(input_.data);
     result.stride = input_.stride * DataTypeSize(input_.type);
     return result;
@@ -210,11 +229,20 @@ Run::Rows Run::Prepare(Range block) noexcept {
   ParallelFor(core_.context.pool(), tasks, [&](int64_t task) {
     const Range part = plan::PartOf(rows, kRowsPerPreparation, tasks, task);
     const base::FloatEnvironment environment;
-    preparation.PrepareRows(input_, block.begin + part.begin, block.begin + part.end,
-                            prepared_ + part.begin * preparation.row_bytes());
+    if (!spreads_) {
+      preparation.PrepareRows(input_, block.begin + part.begin, block.begin + part.end,
+                              prepared_ + part.begin * prepared_stride_);
+      return;
+    }
+    const int64_t stride = input_.stride * DataTypeSize(input_.type);
+    const std::byte* const from = static_cast<const std::byte*>(input_.data) + block.begin * stride;
+    for (int64_t row = part.begin; row < part.end; ++row) {
+      std::memcpy(prepared_ + row * prepared_stride_, from + row * stride,
+                  static_cast<size_t>(preparation.row_bytes()));
+    }
   });
   result.data = prepared_;
-  result.stride = preparation.row_bytes();
+  result.stride = prepared_stride_;
   result.first_row = block.begin;
   return result;
 }

@@ -115,11 +115,29 @@ TEST_F(FloatProducts, LargerThanCaches) {
   }
 }
 
+// Rows of A that share a set of the first-level cache, with and without a gap between them.
+TEST_F(FloatProducts, RowsAPowerOfTwoApart) {
+  for (const Isa isa : SupportedIsas()) {
+    for (const int64_t gap : {0, 24}) {
+      for (const int threads : {1, 2}) {
+        FloatCase c;
+        c.isa = isa;
+        c.rows = 25;
+        c.inputs = 1024 - gap;
+        c.outputs = 263;
+        c.gap = gap;
+        c.threads = threads;
+        ASSERT_NO_FATAL_FAILURE(ExpectRight(c, 4500));
+      }
+    }
+  }
+}
+
 TEST_F(FloatProducts, EmptyOnes) {
   ForEachKind([&](FloatCase c) {
     c.bias = !c.dot();
     for (int which = 0; which < 3; ++which) {
-      c.rows = which == 0 ? 0 : 3;
+      c.rows = which == 0 ? 0 : 9;
       c.inputs = which == 1 ? 0 : 5;
       c.outputs = which == 2 ? 0 : 4;
       ASSERT_NO_FATAL_FAILURE(ExpectRight(c, 5000));
