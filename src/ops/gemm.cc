@@ -13,6 +13,7 @@
 #include "ops/linear_core.h"
 #include "ops/linear_run.h"
 #include "ops/parallel.h"
+#include "ops/soft_error_response.h"
 #include "ops/validate.h"
 #include "ops/verbose.h"
 #include "pack/pack_panels.h"
@@ -106,6 +107,14 @@ Status Partition(const LinearCore& core, base::Workspace* workspace, Packed* pac
   return Status();
 }
 
+// Row sums are kept of weights that are packed once.
+Status CheckNoSoftErrorCheck(const SoftErrorOptions& options) {
+  if (options.policy == SoftErrorPolicy::kOff || !SoftErrorResponse::Asks(options)) return Status();
+  return Status::Error(StatusCode::kUnsupported, "options.linear.soft_errors",
+                       "asks for a check, which needs weights that are packed with "
+                       "soft_error_check");
+}
+
 // Gemm::Create for s8 weights, without the checks of sizes and layout.
 Result<LinearCore> CreateCore(const Context& context, const Epilogue& epilogue,
                               const GemmOptions& options) {
@@ -156,6 +165,7 @@ Result<Gemm> Gemm::Create(const Context& context, const Epilogue& epilogue,
                          static_cast<int>(options.layout));
   }
   QFORGE_RETURN_IF_ERROR(CheckProductSizes(options.inputs, options.outputs, 1));
+  QFORGE_RETURN_IF_ERROR(CheckNoSoftErrorCheck(options.linear.soft_errors));
   base::FloatEnvironment environment;
   try {
     auto state = std::make_shared<State>(options.layout);

@@ -4,15 +4,18 @@
 
 namespace qforge {
 
+bool SoftErrorResponse::Asks(const SoftErrorOptions& options) noexcept {
+  return options.policy != SoftErrorPolicy::kFail || options.monitor != nullptr ||
+         options.injection != nullptr || options.name != nullptr;
+}
+
 Status SoftErrorResponse::Validate(const SoftErrorOptions& options, bool checksums) noexcept {
   if (options.policy > SoftErrorPolicy::kFail) {
     return Status::Error(StatusCode::kInvalidArgument, "options.soft_errors.policy",
                          "%d is no policy", static_cast<int>(options.policy));
   }
   if (options.policy == SoftErrorPolicy::kOff) return Status();
-  const bool asked = options.policy != SoftErrorPolicy::kFail || options.monitor != nullptr ||
-                     options.injection != nullptr || options.name != nullptr;
-  if (!checksums && asked) {
+  if (!checksums && Asks(options)) {
     return Status::Error(StatusCode::kInvalidArgument, "options.soft_errors",
                          "asks for a check, but the weights were packed without soft_error_check");
   }

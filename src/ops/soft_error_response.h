@@ -17,6 +17,8 @@ class SoftErrorResponse {
   SoftErrorResponse(const SoftErrorOptions& options, int64_t columns)
       : options_(options), columns_(columns) {}
 
+  // Whether anything but the default is asked for.
+  static bool Asks(const SoftErrorOptions& options) noexcept;
   // Whether the options make sense; `checksums`: whether the weights have what is needed.
   static Status Validate(const SoftErrorOptions& options, bool checksums) noexcept;
 

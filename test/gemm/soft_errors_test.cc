@@ -10,6 +10,7 @@
 #include "gemm/linear_case.h"
 #include "pack/packed_matrix.h"
 #include "pack/weight_ranges.h"
+#include "qforge/gemm.h"
 #include "support/status_matchers.h"
 #include "support/thread_pools.h"
 
@@ -384,6 +385,25 @@ TEST(ProductFaultOptions, Refused) {
   options.soft_errors.policy = SoftErrorPolicy::kFail;
   options.soft_errors.injection = &injection;
   EXPECT_TRUE(IsError(create(), StatusCode::kOutOfRange, "options.soft_errors.injection.bit"));
+}
+
+// Weights that change per call have no row sums.
+TEST(ProductFaultOptions, GemmRefusesWhatItCannotCheck) {
+  const Context context = Context::Create().value();
+  for (const DataType weights : {DataType::kS8, DataType::kF16}) {
+    GemmOptions options;
+    options.inputs = 8;
+    options.outputs = 8;
+    options.weights = weights;
+    Epilogue epilogue;
+    epilogue.output = OutputF32{};
+    EXPECT_TRUE(Gemm::Create(context, epilogue, options).ok());
+    options.linear.soft_errors.policy = SoftErrorPolicy::kOff;
+    EXPECT_TRUE(Gemm::Create(context, epilogue, options).ok());
+    options.linear.soft_errors.policy = SoftErrorPolicy::kReport;
+    EXPECT_TRUE(IsError(Gemm::Create(context, epilogue, options).status(), StatusCode::kUnsupported,
+                        "options.linear.soft_errors"));
+  }
 }
 
 // What cannot be computed again.
