@@ -4,6 +4,7 @@
 // Checks are opted into where the data is made: PackedWeightsOptions::soft_error_check and that of
 // FloatWeightsOptions, TableQuantizationOptions::row_checksum and EmbeddingTable::AddChecksums().
 // Operations on such data check, and follow the policy below.
+// Asking for a check of other data is an error.
 //
 // Products of s8 weights (Linear). Packing keeps S[k] = sum_j B[k][j], outliers included. A kernel
 // adds up each row of its accumulators while they are in registers, and before the call returns

@@ -7,6 +7,7 @@
 #include "cpu/host.h"
 #include "ops/embedding_rows.h"
 #include "ops/row_layout.h"
+#include "ops/soft_error_response.h"
 #include "ops/validate.h"
 #include "plan/embedding.h"
 
@@ -95,6 +96,18 @@ Status CheckOptions(const EmbeddingBagOptions& options) {
   return Status();
 }
 
+Status CheckSoftErrors(const EmbeddingTable& table, const SoftErrorOptions& soft_errors) {
+  if (soft_errors.policy == SoftErrorPolicy::kOff) return Status();
+  if (soft_errors.injection != nullptr) {
+    return Status::Error(StatusCode::kUnsupported, "options.soft_errors.injection",
+                         "is for products; flip a bit of the table instead");
+  }
+  const bool asked = SoftErrorResponse::Asks(soft_errors) || soft_errors.sample_interval != 1;
+  if (!asked || HasChecksums(table.table())) return Status();
+  return Status::Error(StatusCode::kInvalidArgument, "options.soft_errors",
+                       "asks for a check, but the table has no checksums");
+}
+
 Status CheckRowMap(ArrayView<const int32_t> map, int64_t rows) {
   QFORGE_RETURN_IF_ERROR(CheckArray("options.row_map", map.data(), map.size(), DataType::kS32));
   for (int64_t i = 0; i < map.size(); ++i) {
@@ -123,6 +136,7 @@ bool LieInFewestLines(const pack::EmbeddingTableData& table) {
 Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& table,
                                 const EmbeddingBagOptions& options) {
   QFORGE_RETURN_IF_ERROR(CheckOptions(options));
+  QFORGE_RETURN_IF_ERROR(CheckSoftErrors(table, options.soft_errors));
   QFORGE_RETURN_IF_ERROR(CheckRowMap(options.row_map, table.rows()));
   // Here and not per call, since it reads a line of every row. Whoever changes the bytes of a table
   // afterwards, in his own memory or in a mapped file, vouches for their codebooks himself.

@@ -296,6 +296,30 @@ TEST(SoftErrorOptions, AreValidated) {
   options.soft_errors.sample_interval = 0;
   EXPECT_TRUE(IsError(EmbeddingBag::Create(BestContext(), data.Borrow(), options).status(),
                       StatusCode::kOutOfRange, "options.soft_errors.sample_interval"));
+  options.soft_errors.sample_interval = 1;
+  SoftErrorInjection injection;
+  options.soft_errors.injection = &injection;
+  EXPECT_TRUE(IsError(EmbeddingBag::Create(BestContext(), data.Borrow(), options).status(),
+                      StatusCode::kUnsupported, "options.soft_errors.injection"));
+}
+
+// What cannot be checked is refused where a check is asked for, and only there.
+TEST(SoftErrorOptions, NeedChecksums) {
+  RowLayout layout = CheckedLayout();
+  layout.checksum = false;
+  const TableData data(layout, 5, 1);
+  const auto create = [&](const SoftErrorOptions& soft_errors) {
+    EmbeddingBagOptions options;
+    options.soft_errors = soft_errors;
+    return EmbeddingBag::Create(BestContext(), data.Borrow(), options).status();
+  };
+  SoftErrorMonitor monitor;
+  EXPECT_TRUE(create({}).ok());
+  EXPECT_TRUE(create({SoftErrorPolicy::kOff, &monitor}).ok());
+  EXPECT_TRUE(IsError(create({SoftErrorPolicy::kReport}), StatusCode::kInvalidArgument,
+                      "options.soft_errors"));
+  EXPECT_TRUE(IsError(create({SoftErrorPolicy::kFail, &monitor}), StatusCode::kInvalidArgument,
+                      "options.soft_errors"));
 }
 
 }  // namespace
