@@ -4,8 +4,8 @@ include_guard(GLOBAL)
 #                   [VERSION <minimum>] [MODULE] [OPTIONAL]
 #                   [URL <url> SHA256 <hash> [INCLUDE_DIR <folder>] [OPTIONS <variable>=<value> ...]])
 #
-# Makes sure that <target> exists: takes the one that a parent project made, else the installed
-# package, else, if QFORGE_FETCH_DEPENDENCIES is on and a URL is given, the pinned release. MODULE
+# Makes sure that <target> exists: takes the one that a parent project made, under this name or under
+# <package> alone, as the projects themselves name theirs; else the installed package, else, if QFORGE_FETCH_DEPENDENCIES is on and a URL is given, the pinned release. MODULE
 # looks with cmake/Find<package>.cmake instead of the package's own CMake files. A fetched release
 # is built by its own CMake project with the cache variables in OPTIONS, or, where INCLUDE_DIR is
 # given, becomes a header-only target. Without OPTIONAL a missing dependency ends the configuration.
@@ -13,6 +13,10 @@ function(qforge_dependency package)
   cmake_parse_arguments(ARG "MODULE;OPTIONAL" "TARGET;DEBIAN;VERSION;URL;SHA256;INCLUDE_DIR" "OPTIONS"
                         ${ARGN})
   if(TARGET ${ARG_TARGET})
+    return()
+  endif()
+  if(TARGET ${package})
+    add_library(${ARG_TARGET} ALIAS ${package})
     return()
   endif()
 

@@ -31,7 +31,8 @@ const char* IsaName(Isa isa) noexcept;
 // The inverse of IsaName(). kInvalidArgument lists the known names. `name` may be null.
 Result<Isa> ParseIsa(const char* name) noexcept;
 
-// Whether CPU and operating system (XCR0) can run `isa`. Not influenced by any cap.
+// Whether CPU and operating system (XCR0) can run `isa`, and this build has it (CMake's options
+// QFORGE_ISAS and QFORGE_JIT). Not influenced by any cap.
 bool IsaSupported(Isa isa) noexcept;
 
 // The highest supported ISA that is no higher than `cap` and than the environment variable

@@ -1,5 +1,7 @@
 #include "cpu/features.h"
 
+#include "cpu/isa_table.h"
+
 namespace qforge::cpu {
 namespace {
 
@@ -32,6 +34,7 @@ const char* WhyNoAvx512Vnni(const CpuFeatures& features) noexcept {
 }  // namespace
 
 const char* WhyUnsupported(Isa isa, const CpuFeatures& features) noexcept {
+  if (!IsEnabled(isa)) return "left out of this build";
   switch (isa) {
     case Isa::kScalar:
       return nullptr;

@@ -7,7 +7,7 @@
 
 #include "base/platform.h"
 
-#if QFORGE_X86_64
+#if QFORGE_JIT
 #include <cpuinfo.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@
 namespace qforge::cpu {
 namespace {
 
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 constexpr uint64_t kXcr0Ymm = 0x06;  // XMM and YMM state
 constexpr uint64_t kXcr0Zmm = 0xE6;  // those, mask registers, upper halves of zmm0-15, zmm16-31

@@ -1,5 +1,10 @@
 #include "cpu/isa_table.h"
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string_view>
+
 namespace qforge::cpu {
 namespace {
 
@@ -24,7 +29,27 @@ constexpr bool RowsFollowTheEnumeration() {
 }
 static_assert(RowsFollowTheEnumeration());
 
+// Whether `name` is one of the words of `list`.
+constexpr bool Holds(std::string_view list, std::string_view name) {
+  for (size_t begin = 0; begin < list.size();) {
+    const size_t end = std::min(list.find(' ', begin), list.size());
+    if (list.substr(begin, end - begin) == name) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+constexpr auto kEnabled = [] {
+  std::array<bool, kIsaCount> enabled{};
+  for (const IsaTraits& row : kTable) {
+    enabled[static_cast<size_t>(row.isa)] = row.isa == Isa::kScalar || Holds(QFORGE_ISAS, row.name);
+  }
+  return enabled;
+}();
+
 }  // namespace
+
+bool IsEnabled(Isa isa) noexcept { return kEnabled[static_cast<size_t>(isa)]; }
 
 const IsaTraits& Traits(Isa isa) noexcept { return kTable[static_cast<int>(isa)]; }
 

@@ -21,6 +21,9 @@ struct IsaTraits {
 // `isa` must be one of the enumerators.
 const IsaTraits& Traits(Isa isa) noexcept;
 
+// Whether this build may use `isa`: CMake's option QFORGE_ISAS. Always kScalar.
+bool IsEnabled(Isa isa) noexcept;
+
 // Whether `isa` is one of the enumerators, that is, may be given to Traits().
 constexpr bool IsKnown(Isa isa) noexcept { return static_cast<int>(isa) < kIsaCount; }
 

@@ -1,7 +1,7 @@
 #include "jit/code_memory.h"
 
 #include "base/platform.h"
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 // Takes the default visibility off asmjit's declarations, so that what is defined here is hidden.
 #ifndef ASMJIT_STATIC
@@ -134,4 +134,4 @@ Result<const void*> CodeMemory::Publish(const void* bytes, size_t size) noexcept
 
 }  // namespace qforge::jit
 
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

@@ -25,7 +25,7 @@
 //   never uses again: it makes its own.
 
 namespace qforge::jit {
-#if QFORGE_X86_64
+#if QFORGE_JIT
 namespace {
 
 struct Entry {

@@ -1,7 +1,7 @@
 #include "jit/profilers.h"
 
 #include "base/platform.h"
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 #include <cstdlib>
 #include <cstring>
@@ -34,4 +34,4 @@ std::vector<std::unique_ptr<Profiler>> ProfilersFromEnvironment() {
 
 }  // namespace qforge::jit
 
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

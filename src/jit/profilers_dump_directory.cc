@@ -1,6 +1,6 @@
 // One file per kernel that holds its code and nothing else.
 #include "base/platform.h"
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 #include <cstdint>
 #include <cstdio>
@@ -54,4 +54,4 @@ std::unique_ptr<Profiler> MakeDumpDirectory(const std::string& directory) {
 
 }  // namespace qforge::jit
 
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

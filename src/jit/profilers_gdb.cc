@@ -1,7 +1,7 @@
 // gdb's JIT compilation interface ("JIT Interface" in the gdb manual): a list of object files in
 // memory that gdb reads, and a function where it waits for changes. lldb knows it too.
 #include "base/platform.h"
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 #include <elf.h>
 
@@ -149,4 +149,4 @@ std::unique_ptr<Profiler> MakeGdbInterface() { return std::make_unique<GdbInterf
 
 }  // namespace qforge::jit
 
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

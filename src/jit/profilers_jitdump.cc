@@ -1,7 +1,7 @@
 // perf's format for code that can be annotated after the process has ended:
 // tools/perf/Documentation/jitdump-specification.txt of Linux.
 #include "base/platform.h"
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 #include <elf.h>
 #include <sys/mman.h>
@@ -108,4 +108,4 @@ std::unique_ptr<Profiler> MakeJitDump(const std::string& directory) {
 
 }  // namespace qforge::jit
 
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

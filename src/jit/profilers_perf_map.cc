@@ -1,6 +1,6 @@
 // perf's convention for code without a file: tools/perf/Documentation/jit-interface.txt of Linux.
 #include "base/platform.h"
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 #include <unistd.h>
 
@@ -45,4 +45,4 @@ std::unique_ptr<Profiler> MakePerfMap() {
 
 }  // namespace qforge::jit
 
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

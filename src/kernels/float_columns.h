@@ -5,14 +5,10 @@
 #include <cstdint>
 
 #include "jit/emitter.h"
+#include "kernels/float_types.h"
 #include "qforge/types.h"
 
 namespace qforge::kernels {
-
-// Whether there are loads and stores of `type`: f32, f16 and bf16.
-constexpr bool IsFloat(DataType type) {
-  return type == DataType::kF32 || type == DataType::kF16 || type == DataType::kBF16;
-}
 
 // Once per kernel, before the others: columns of a partial vector, or the number of lanes.
 void PrepareFloatColumns(jit::Emitter& emitter, int tail_lanes);

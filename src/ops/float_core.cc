@@ -5,7 +5,7 @@
 
 #include "cpu/host.h"
 #include "cpu/isa_table.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ops/validate.h"
 #include "plan/partition.h"
 

@@ -5,7 +5,7 @@
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
 #include "base/workspace.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ops/parallel.h"
 #include "ops/validate.h"
 #include "pack/float_panels.h"

@@ -7,7 +7,7 @@
 
 #include "cpu/host.h"
 #include "cpu/isa_table.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ops/validate.h"
 #include "plan/algorithm.h"
 #include "plan/partition.h"

@@ -6,7 +6,7 @@
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ops/validate.h"
 #include "plan/partition.h"
 #include "plan/row_tiles.h"

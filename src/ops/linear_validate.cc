@@ -1,6 +1,6 @@
 #include <cinttypes>
 
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ops/linear_run.h"
 #include "ops/validate.h"
 

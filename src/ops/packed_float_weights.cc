@@ -4,7 +4,7 @@
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ops/array_functions.h"
 #include "ops/validate.h"
 #include "ops/weights_scrub.h"

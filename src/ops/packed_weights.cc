@@ -200,7 +200,7 @@ std::string PackedWeights::Describe() const noexcept {
         std::snprintf(text + length, sizeof(text) - static_cast<size_t>(length), format, values...);
   };
   if (layout.isa == Isa::kScalar) {
-    add("plain");
+    add("%s", "plain");
   } else {
     add("panels of %" PRId64 " columns x %d k", layout.panel_columns(), layout.group_size);
   }
@@ -214,9 +214,9 @@ std::string PackedWeights::Describe() const noexcept {
   } else if (layout.summation == Summation::kSaturating) {
     add(", %d k summed in 16 bits with saturation", kernels::kSaturatingGroups * layout.group_size);
   } else if (matrix_->accumulation == Accumulation::kSaturating16 && layout.isa != Isa::kScalar) {
-    add(", summed in 32 bits, as the ISA does so faster than with saturation in 16");
+    add("%s", ", summed in 32 bits, as the ISA does so faster than with saturation in 16");
   }
-  if (matrix_->row_sums) add(", with row sums to check products");
+  if (matrix_->row_sums) add("%s", ", with row sums to check products");
   try {
     return text;
   } catch (const std::bad_alloc&) {

@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "base/arithmetic.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ops/array_functions.h"
 #include "ops/half_rows.h"
 #include "pack/transpose.h"

@@ -6,7 +6,7 @@
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ops/linear_core.h"
 #include "ops/linear_run.h"
 #include "ops/parallel.h"

@@ -35,7 +35,7 @@ TEST(HostTest, SizesAreUsable) {
 
 TEST(HostTest, ScalarIsAlwaysSupported) { EXPECT_TRUE(IsaSupported(Isa::kScalar)); }
 
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 // The operating system's own list is made independently of cpuinfo and xbyak, and holds what the
 // kernel enables only.

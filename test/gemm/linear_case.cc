@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cpu/isa_table.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "ref/float_linear.h"
 #include "ref/reference.h"
 

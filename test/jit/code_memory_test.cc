@@ -13,7 +13,7 @@
 #include "jit/child_process.h"
 #include "jit/test_kernels.h"
 
-#if QFORGE_X86_64
+#if QFORGE_JIT
 namespace qforge::jit {
 namespace {
 
@@ -109,4 +109,4 @@ TEST(WritableExecutableMappingsTest, AreFound) {
 
 }  // namespace
 }  // namespace qforge::jit
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

@@ -17,7 +17,7 @@
 #include "jit/kernel_cache.h"
 #include "jit/test_kernels.h"
 
-#if QFORGE_X86_64
+#if QFORGE_JIT
 namespace qforge::jit {
 namespace {
 
@@ -212,4 +212,4 @@ TEST_P(ForkTest, OtherThreadsMayBePublishingMeanwhile) {
 
 }  // namespace
 }  // namespace qforge::jit
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

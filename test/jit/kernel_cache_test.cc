@@ -21,7 +21,7 @@
 
 namespace qforge::jit {
 namespace {
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 // A name that no kernel has yet, also where the tests are repeated.
 std::string NewName(const std::string& start) {
@@ -204,6 +204,6 @@ TEST(KernelCacheTest, HasNothingForOtherCpus) {
   EXPECT_TRUE(PublishedKernels().empty());
 }
 
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT
 }  // namespace
 }  // namespace qforge::jit

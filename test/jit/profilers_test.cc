@@ -21,7 +21,7 @@
 #include "jit/kernel_cache.h"
 #include "jit/test_kernels.h"
 
-#if QFORGE_X86_64
+#if QFORGE_JIT
 
 // As the gdb manual declares them.
 extern "C" {
@@ -345,4 +345,4 @@ TEST(GdbTest, GdbKnowsTheKernel) {
 
 }  // namespace
 }  // namespace qforge::jit
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT

@@ -19,7 +19,7 @@
 #include "jit/kernel_cache.h"
 #include "jit/test_kernels.h"
 
-#if QFORGE_X86_64
+#if QFORGE_JIT
 namespace qforge::jit {
 namespace {
 
@@ -134,4 +134,4 @@ TEST(SystemLimitsTest, RecoversWhenMemoryIsBack) {
 
 }  // namespace
 }  // namespace qforge::jit
-#endif  // QFORGE_X86_64
+#endif  // QFORGE_JIT
