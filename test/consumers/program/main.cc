@@ -1,42 +1,40 @@
-// A host program: multiplies with qforge beside an xbyak and an asmjit of its own.
+// A host program: calls qforge beside an xbyak and an asmjit of its own. Arguments are the
+// instruction sets of which qforge must have chosen one; none: any.
 #include <qforge/qforge.h>
 
-#include <cstdint>
 #include <cstdio>
+#include <cstring>
+
+#include "operations.h"
 
 int CallCodeFromOwnXbyak();   // own_xbyak.cc: 42
 int CallCodeFromOwnAsmjit();  // own_asmjit.cc: 43
 
 namespace {
 
-// C = A x B, where A = {1 2 3} and B has the columns {1 2 3}, {-1 0 1}.
-qforge::Status Multiply(int32_t* c) {
-  const uint8_t a[] = {1, 2, 3};
-  const int8_t b[] = {1, -1, 2, 0, 3, 1};
+bool Works(const char* what, const qforge::Status& status) {
+  if (!status.ok()) std::printf("%s: %s\n", what, status.message());
+  return status.ok();
+}
 
-  const qforge::Result<qforge::Context> context = qforge::Context::Create();
-  if (!context.ok()) return context.status();
-  const qforge::Result<qforge::PackedWeights> weights =
-      qforge::PackedWeights::Create(qforge::MatrixView<const int8_t>(b, 3, 2));
-  if (!weights.ok()) return weights.status();
-  qforge::Epilogue epilogue;
-  epilogue.output = qforge::OutputS32{};
-  const qforge::Result<qforge::Linear> linear =
-      qforge::Linear::Create(*context, *weights, epilogue);
-  if (!linear.ok()) return linear.status();
-  return linear->Run(qforge::InputMatrix(a, 1, 3), qforge::InputQuantization(),
-                     qforge::OutputMatrix(c, 1, 2));
+bool IsAmong(const char* name, int count, char** names) {
+  for (int i = 0; i < count; ++i) {
+    if (std::strcmp(names[i], name) == 0) return true;
+  }
+  return count == 0;
 }
 
 }  // namespace
 
-int main() {
-  const qforge::Result<qforge::Isa> isa = qforge::BestIsa();
-  if (!isa.ok()) {
-    std::printf("BestIsa: %s\n", isa.status().message());
+int main(int argc, char** argv) {
+  const qforge::Result<qforge::Context> context = qforge::Context::Create();
+  if (!Works("Context", context.status())) return 1;
+  const char* const isa = qforge::IsaName(context->isa());
+  std::printf("qforge runs on %s\n", isa);
+  if (!IsAmong(isa, argc - 1, argv + 1)) {
+    std::printf("that is not among the %d expected\n", argc - 1);
     return 1;
   }
-  std::printf("qforge runs on %s\n", qforge::IsaName(*isa));
 
   const int from_xbyak = CallCodeFromOwnXbyak();
   const int from_asmjit = CallCodeFromOwnAsmjit();
@@ -45,11 +43,8 @@ int main() {
     return 1;
   }
 
-  int32_t c[] = {0, 0};
-  const qforge::Status status = Multiply(c);
-  if (!status.ok() || c[0] != 14 || c[1] != 2) {
-    std::printf("{%d %d}, not {14 2}: %s\n", c[0], c[1], status.message());
-    return 1;
-  }
-  return 0;
+  const bool all = Works("MultiplyBytes", MultiplyBytes(*context)) &&
+                   Works("MultiplyFloats", MultiplyFloats(*context)) &&
+                   Works("PoolRows", PoolRows(*context)) && Works("ChooseARange", ChooseARange());
+  return all ? 0 : 1;
 }
