@@ -1,5 +1,8 @@
 #include "base/workspace.h"
 
+#include <pthread.h>
+
+#include <new>
 #include <utility>
 
 namespace qforge::base {
@@ -11,7 +14,44 @@ struct ThreadBuffers {
   AlignedBuffer buffers[kKept];
   int depth = 0;
 };
-thread_local ThreadBuffers thread_buffers;
+
+// Frees a thread's buffers when it ends. Not the destructor of a thread_local: where there is no
+// memory to register that, glibc ends the process.
+class AtThreadEnd {
+ public:
+  AtThreadEnd() noexcept
+      : works_(pthread_key_create(&key_, [](void* buffers) {
+                 delete static_cast<ThreadBuffers*>(buffers);
+               }) == 0) {}
+  // Threads that outlive the library, if it is unloaded, must not call the function above.
+  ~AtThreadEnd() {
+    if (works_) pthread_key_delete(key_);
+    works_ = false;
+  }
+
+  bool Free(ThreadBuffers* buffers) const noexcept {
+    return works_ && pthread_setspecific(key_, buffers) == 0;
+  }
+
+ private:
+  pthread_key_t key_{};
+  bool works_;
+};
+
+AtThreadEnd at_thread_end;
+
+// nullptr where there is no memory for them.
+ThreadBuffers* OfThisThread() noexcept {
+  thread_local ThreadBuffers* buffers = nullptr;
+  if (buffers == nullptr) {
+    buffers = new (std::nothrow) ThreadBuffers;
+    if (buffers != nullptr && !at_thread_end.Free(buffers)) {
+      delete buffers;
+      buffers = nullptr;
+    }
+  }
+  return buffers;
+}
 
 Status Grow(AlignedBuffer& buffer, size_t bytes) {
   if (buffer.size() >= bytes) return Status();
@@ -25,16 +65,19 @@ Status Grow(AlignedBuffer& buffer, size_t bytes) {
 }  // namespace
 
 Workspace::~Workspace() {
-  if (leased_) --thread_buffers.depth;
+  if (lent_depth_ != nullptr) --*lent_depth_;
 }
 
 Status Workspace::Lease(size_t bytes) noexcept {
   if (bytes == 0) return Status();
-  const int depth = thread_buffers.depth;
-  AlignedBuffer& buffer = depth < kKept ? thread_buffers.buffers[depth] : own_;
+  ThreadBuffers* const kept = OfThisThread();
+  const bool lent = kept != nullptr && kept->depth < kKept;
+  AlignedBuffer& buffer = lent ? kept->buffers[kept->depth] : own_;
   QFORGE_RETURN_IF_ERROR(Grow(buffer, bytes));
-  ++thread_buffers.depth;
-  leased_ = true;
+  if (lent) {
+    lent_depth_ = &kept->depth;
+    ++kept->depth;
+  }
   data_ = buffer.data();
   return Status();
 }

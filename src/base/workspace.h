@@ -27,8 +27,8 @@ class Workspace {
 
  private:
   std::byte* data_ = nullptr;
-  AlignedBuffer own_;  // where leases nest deeper than buffers are kept
-  bool leased_ = false;
+  AlignedBuffer own_;          // where leases nest deeper than buffers are kept, or none can be
+  int* lent_depth_ = nullptr;  // of the thread whose buffer this has
 };
 
 }  // namespace qforge::base

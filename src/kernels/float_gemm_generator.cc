@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <new>
 #include <vector>
 
 #include "jit/emitter.h"
@@ -456,8 +457,12 @@ void Generator::SumRows() {
 }  // namespace
 
 Result<jit::CodeBytes> EmitFloatGemmKernel(const FloatGemmKernel& kernel) noexcept {
-  return jit::Emit(kernel.isa, kernel.Name(),
-                   [&](Emitter& emitter) { Generator(emitter, kernel).Generate(); });
+  try {
+    return jit::Emit(kernel.isa, kernel.Name(),
+                     [&](Emitter& emitter) { Generator(emitter, kernel).Generate(); });
+  } catch (const std::bad_alloc&) {  // the name
+    return Status::Error(StatusCode::kResourceExhausted, "", "no memory to emit a kernel");
+  }
 }
 
 }  // namespace qforge::kernels

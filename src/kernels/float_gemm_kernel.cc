@@ -1,6 +1,7 @@
 #include "kernels/float_gemm_kernel.h"
 
 #include <algorithm>
+#include <new>
 
 #include "cpu/isa_table.h"
 
@@ -77,7 +78,11 @@ std::string FloatGemmKernel::Name() const {
 }
 
 Result<const jit::Kernel*> GetFloatGemmKernel(const FloatGemmKernel& kernel) noexcept {
-  return jit::FindOrEmit(kernel.Name(), [&] { return EmitFloatGemmKernel(kernel); });
+  try {
+    return jit::FindOrEmit(kernel.Name(), [&] { return EmitFloatGemmKernel(kernel); });
+  } catch (const std::bad_alloc&) {  // the name
+    return Status::Error(StatusCode::kResourceExhausted, "", "no memory to emit a kernel");
+  }
 }
 
 }  // namespace qforge::kernels

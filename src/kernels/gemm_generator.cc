@@ -1,6 +1,7 @@
 // Emits the loops of the int8 micro-kernel; gemm_epilogue.cc emits what follows the product.
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <vector>
 
 #include "jit/emitter.h"
@@ -537,8 +538,12 @@ void Generator::SumRows() {
 }  // namespace
 
 Result<jit::CodeBytes> EmitGemmKernel(const GemmKernel& kernel) noexcept {
-  return jit::Emit(kernel.isa, kernel.Name(),
-                   [&](Emitter& emitter) { Generator(emitter, kernel).Generate(); });
+  try {
+    return jit::Emit(kernel.isa, kernel.Name(),
+                     [&](Emitter& emitter) { Generator(emitter, kernel).Generate(); });
+  } catch (const std::bad_alloc&) {  // the name
+    return Status::Error(StatusCode::kResourceExhausted, "", "no memory to emit a kernel");
+  }
 }
 
 }  // namespace qforge::kernels

@@ -1,6 +1,7 @@
 #include "kernels/gemm_kernel.h"
 
 #include <algorithm>
+#include <new>
 
 #include "cpu/isa_table.h"
 
@@ -83,7 +84,11 @@ std::string GemmKernel::Name() const {
 }
 
 Result<const jit::Kernel*> GetGemmKernel(const GemmKernel& kernel) noexcept {
-  return jit::FindOrEmit(kernel.Name(), [&] { return EmitGemmKernel(kernel); });
+  try {
+    return jit::FindOrEmit(kernel.Name(), [&] { return EmitGemmKernel(kernel); });
+  } catch (const std::bad_alloc&) {  // the name
+    return Status::Error(StatusCode::kResourceExhausted, "", "no memory to emit a kernel");
+  }
 }
 
 }  // namespace qforge::kernels

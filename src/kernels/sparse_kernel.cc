@@ -1,6 +1,7 @@
 #include "kernels/sparse_kernel.h"
 
 #include <algorithm>
+#include <new>
 
 #include "cpu/isa_table.h"
 
@@ -25,7 +26,11 @@ std::string SparseKernel::Name() const {
 }
 
 Result<const jit::Kernel*> GetSparseKernel(const SparseKernel& kernel) noexcept {
-  return jit::FindOrEmit(kernel.Name(), [&] { return EmitSparseKernel(kernel); });
+  try {
+    return jit::FindOrEmit(kernel.Name(), [&] { return EmitSparseKernel(kernel); });
+  } catch (const std::bad_alloc&) {  // the name
+    return Status::Error(StatusCode::kResourceExhausted, "", "no memory to emit a kernel");
+  }
 }
 
 void AddSparseRow(const SparseRow& row, const uint8_t* input, int32_t* output,

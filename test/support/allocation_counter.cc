@@ -3,20 +3,23 @@
 #include <atomic>
 #include <cstddef>
 
-#if defined(__has_feature)
+namespace {
+
+std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> countdown{0};  // allocations until one fails; 0 and below: none will
+std::atomic<bool> failed{false};
+std::atomic<int64_t> live_blocks{0};
+std::atomic<int64_t> mapped_bytes{0};
+
+}  // namespace
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define QFORGE_TEST_SANITIZER 1
+#elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define QFORGE_TEST_SANITIZER 1
 #endif
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define QFORGE_TEST_SANITIZER 1
-#endif
-
-namespace {
-
-std::atomic<int64_t> allocations{0};
-
-}  // namespace
 
 #ifdef QFORGE_TEST_SANITIZER
 
@@ -40,45 +43,78 @@ namespace {
 #include <sys/types.h>
 #include <unistd.h>
 
+namespace {
+
+// Counts an allocation; true where it is the one to fail.
+bool Fails() {
+  ++allocations;
+  if (countdown.load(std::memory_order_relaxed) <= 0 || --countdown != 0) return false;
+  failed = true;
+  errno = ENOMEM;
+  return true;
+}
+
+void* Live(void* block) {
+  if (block != nullptr) ++live_blocks;
+  return block;
+}
+
+int64_t InPages(size_t length) {
+  constexpr size_t kPage = 4096;
+  return static_cast<int64_t>((length + kPage - 1) / kPage * kPage);
+}
+
+}  // namespace
+
 // glibc's own entry points, which stay where they are when a program defines malloc.
 extern "C" {
 void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
 void* __libc_realloc(void* block, size_t size);
 void* __libc_memalign(size_t alignment, size_t size);
+void __libc_free(void* block);
 
-__attribute__((visibility("default"))) void* malloc(size_t size) {
-  ++allocations;
-  return __libc_malloc(size);
+#pragma GCC visibility push(default)
+void* malloc(size_t size) { return Fails() ? nullptr : Live(__libc_malloc(size)); }
+void* calloc(size_t count, size_t size) {
+  return Fails() ? nullptr : Live(__libc_calloc(count, size));
 }
-__attribute__((visibility("default"))) void* calloc(size_t count, size_t size) {
-  ++allocations;
-  return __libc_calloc(count, size);
+void* realloc(void* block, size_t size) {
+  if (Fails()) return nullptr;
+  void* const moved = __libc_realloc(block, size);
+  if (block == nullptr) return Live(moved);
+  if (moved == nullptr && size == 0) --live_blocks;  // glibc has freed it
+  return moved;
 }
-__attribute__((visibility("default"))) void* realloc(void* block, size_t size) {
-  ++allocations;
-  return __libc_realloc(block, size);
+void* memalign(size_t alignment, size_t size) {
+  return Fails() ? nullptr : Live(__libc_memalign(alignment, size));
 }
-__attribute__((visibility("default"))) void* memalign(size_t alignment, size_t size) {
-  ++allocations;
-  return __libc_memalign(alignment, size);
+void* aligned_alloc(size_t alignment, size_t size) {
+  return Fails() ? nullptr : Live(__libc_memalign(alignment, size));
 }
-__attribute__((visibility("default"))) void* aligned_alloc(size_t alignment, size_t size) {
-  ++allocations;
-  return __libc_memalign(alignment, size);
-}
-__attribute__((visibility("default"))) int posix_memalign(void** block, size_t alignment,
-                                                          size_t size) {
-  ++allocations;
-  *block = __libc_memalign(alignment, size);
+int posix_memalign(void** block, size_t alignment, size_t size) {
+  if (Fails()) return ENOMEM;
+  *block = Live(__libc_memalign(alignment, size));
   return *block == nullptr ? ENOMEM : 0;
 }
-__attribute__((visibility("default"))) void* mmap(void* address, size_t length, int protection,
-                                                  int flags, int descriptor, off_t offset) {
-  ++allocations;
+void free(void* block) {
+  if (block == nullptr) return;
+  --live_blocks;
+  __libc_free(block);
+}
+
+void* mmap(void* address, size_t length, int protection, int flags, int descriptor, off_t offset) {
+  if (Fails()) return MAP_FAILED;
   const long result = syscall(SYS_mmap, address, length, protection, flags, descriptor, offset);
+  if (result != -1) mapped_bytes += InPages(length);
   return reinterpret_cast<void*>(result);
 }
+int munmap(void* address, size_t length) {
+  const long result = syscall(SYS_munmap, address, length);
+  if (result == 0) mapped_bytes -= InPages(length);
+  return static_cast<int>(result);
+}
+#pragma GCC visibility pop
 }
 
 #endif
@@ -86,5 +122,14 @@ __attribute__((visibility("default"))) void* mmap(void* address, size_t length, 
 namespace qforge::test {
 
 int64_t AllocationCount() { return allocations.load(); }
+
+void FailAllocation(int64_t n) {
+  failed = false;
+  countdown = n;
+}
+
+bool AllocationFailed() { return failed; }
+
+LiveMemory CountLiveMemory() { return {live_blocks, mapped_bytes}; }
 
 }  // namespace qforge::test
