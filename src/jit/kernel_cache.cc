@@ -1,6 +1,5 @@
 #include "jit/kernel_cache.h"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "base/platform.h"
+#include "base/process.h"
 #include "jit/code_memory.h"
 #include "jit/profilers.h"
 
@@ -49,12 +49,6 @@ const Kernel* Find(const std::string& name) {
   return nullptr;
 }
 
-// Process ids are used again: a grandchild may have that of its grandparent. But clone() without
-// fork() runs no handlers. So both are looked at.
-std::atomic<unsigned> fork_count{0};
-[[maybe_unused]] const int fork_handler =
-    pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
-
 // What one process publishes with. Immortal, since the code in its memory is.
 class Publisher {
  public:
@@ -66,9 +60,8 @@ class Publisher {
 
  private:
   explicit Publisher(const Publisher* inherited) : inherited_(inherited) {}
-  bool IsOfThisProcess() const {
-    return process_ == getpid() && forks_ == fork_count.load(std::memory_order_relaxed);
-  }
+  // Process ids are used again, and clone() without fork() is not counted: both are looked at.
+  bool IsOfThisProcess() const { return process_ == getpid() && forks_ == base::ForkCount(); }
 
   // Makes memory_ and profilers_.
   Status ReadEnvironment();
@@ -76,7 +69,7 @@ class Publisher {
   static std::atomic<Publisher*> current_;
 
   const pid_t process_ = getpid();
-  const unsigned forks_ = fork_count.load(std::memory_order_relaxed);
+  const unsigned forks_ = base::ForkCount();
   // Only kept, so that leak checkers see where its memory went.
   [[maybe_unused]] const Publisher* const inherited_;
 

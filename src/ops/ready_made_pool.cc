@@ -3,52 +3,105 @@
 #ifdef QFORGE_HAVE_PTHREADPOOL
 
 #include <pthreadpool.h>
+#include <sched.h>
 
+#include <atomic>
 #include <new>
+
+#include "base/process.h"
+#include "qforge/threads/pthreadpool.h"
 
 namespace qforge {
 namespace {
 
-// pthreadpool runs one loop at a time and makes concurrent callers wait for each other.
-class Pthreadpool final : public ThreadPool {
- public:
-  explicit Pthreadpool(pthreadpool_t pool) noexcept : pool_(pool) {}
-  ~Pthreadpool() override { pthreadpool_destroy(pool_); }
+// Threads that wait spin for a while, which would keep the others from work where there are more of
+// them than processors.
+uint32_t FlagsFor(int threads) {
+  cpu_set_t processors;
+  // Fails where there are more processors than the set holds.
+  const bool enough = sched_getaffinity(0, sizeof(processors), &processors) != 0 ||
+                      threads <= CPU_COUNT(&processors);
+  return enough ? 0 : PTHREADPOOL_FLAG_YIELD_WORKERS;
+}
 
-  int ThreadCount() const noexcept override {
-    return static_cast<int>(pthreadpool_get_threads_count(pool_));
+// The threads of one process.
+struct Threads {
+  Threads(pthreadpool_t created, int count, Threads* of_parent) noexcept
+      : pool(created), adapter(created, FlagsFor(count)), inherited(of_parent) {}
+  // A child leaves the memory of its parent's pthreadpool alone: to free it is to wait for threads
+  // that do not exist.
+  ~Threads() {
+    if (IsOfThisProcess()) pthreadpool_destroy(pool);
+    delete inherited;
   }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+  bool IsOfThisProcess() const { return forks == base::ForkCount(); }
+
+  const unsigned forks = base::ForkCount();
+  const pthreadpool_t pool;
+  PthreadpoolAdapter adapter;
+  Threads* inherited;
+};
+
+// Null where memory or threads cannot be had.
+std::unique_ptr<Threads> MakeThreads(int count, Threads* inherited) noexcept {
+  const pthreadpool_t pool = pthreadpool_create(static_cast<size_t>(count));
+  if (pool == nullptr) return nullptr;
+  std::unique_ptr<Threads> threads(new (std::nothrow) Threads(pool, count, inherited));
+  if (threads == nullptr) pthreadpool_destroy(pool);
+  return threads;
+}
+
+// A child made by fork() has none of the threads, and makes its own when it needs them.
+class ReadyMadePool final : public ThreadPool {
+ public:
+  explicit ReadyMadePool(int count) noexcept
+      : count_(count), current_(MakeThreads(count, nullptr).release()) {}
+  ~ReadyMadePool() override { delete current_.load(); }
+  ReadyMadePool(const ReadyMadePool&) = delete;
+  ReadyMadePool& operator=(const ReadyMadePool&) = delete;
+
+  bool HasThreads() const { return current_.load() != nullptr; }
+  int ThreadCount() const noexcept override { return count_; }
 
   void ParallelFor(int64_t count, Task task, void* argument) noexcept override {
-    struct Call {
-      Task task;
-      void* argument;
-    } call{task, argument};
-    pthreadpool_parallelize_1d(
-        pool_,
-        [](void* context, size_t index) {
-          const Call* c = static_cast<const Call*>(context);
-          c->task(c->argument, static_cast<int64_t>(index));
-        },
-        &call, static_cast<size_t>(count), /*flags=*/0);
+    if (Threads* const threads = OfThisProcess()) {
+      threads->adapter.ParallelFor(count, task, argument);
+    } else {
+      for (int64_t i = 0; i < count; ++i) task(argument, i);
+    }
   }
 
  private:
-  pthreadpool_t pool_;
+  // Null where a child cannot make any.
+  Threads* OfThisProcess() noexcept {
+    Threads* threads = current_.load(std::memory_order_acquire);
+    while (!threads->IsOfThisProcess()) {
+      std::unique_ptr<Threads> made = MakeThreads(count_, threads);
+      if (made == nullptr) return nullptr;
+      if (current_.compare_exchange_strong(threads, made.get(), std::memory_order_acq_rel)) {
+        return made.release();
+      }
+      made->inherited = nullptr;  // another thread was faster, and has it
+    }
+    return threads;
+  }
+
+  const int count_;
+  std::atomic<Threads*> current_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<ThreadPool>> MakeReadyMadePool(int threads) noexcept {
-  pthreadpool_t pool = pthreadpool_create(static_cast<size_t>(threads));
-  std::unique_ptr<ThreadPool> made(pool == nullptr ? nullptr
-                                                   : new (std::nothrow) Pthreadpool(pool));
-  if (made == nullptr) {
-    if (pool != nullptr) pthreadpool_destroy(pool);
+  std::unique_ptr<ReadyMadePool> made(new (std::nothrow) ReadyMadePool(threads));
+  if (made == nullptr || !made->HasThreads()) {
     return Status::Error(StatusCode::kResourceExhausted, "options.max_threads",
                          "no thread pool of %d threads can be made", threads);
   }
-  return made;
+  return Result<std::unique_ptr<ThreadPool>>(std::move(made));
 }
 
 }  // namespace qforge

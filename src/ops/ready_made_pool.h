@@ -9,7 +9,9 @@
 
 namespace qforge {
 
-// kUnsupported in a build without pthreadpool.
+// A pthreadpool, for any number of threads to call at once, and for tasks to call again
+// (qforge/threads/pool_adapter.h). A child made by fork() gets threads of its own when it first
+// calls. kUnsupported in a build without pthreadpool.
 Result<std::unique_ptr<ThreadPool>> MakeReadyMadePool(int threads) noexcept;
 
 }  // namespace qforge

@@ -10,12 +10,15 @@
 #include <vector>
 
 #include "base/platform.h"
-#include "jit/child_process.h"
 #include "jit/test_kernels.h"
+#include "support/child_process.h"
 
 #if QFORGE_JIT
 namespace qforge::jit {
 namespace {
+
+using test::MappingOf;
+using test::WritableExecutableMappings;
 
 TEST(CodeMemoryModeTest, KnowsItsNames) {
   EXPECT_EQ(ParseCodeMemoryMode(nullptr).value(), CodeMemoryMode::kAutomatic);

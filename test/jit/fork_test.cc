@@ -13,13 +13,17 @@
 #include <vector>
 
 #include "base/platform.h"
-#include "jit/child_process.h"
 #include "jit/kernel_cache.h"
 #include "jit/test_kernels.h"
+#include "support/child_process.h"
 
 #if QFORGE_JIT
 namespace qforge::jit {
 namespace {
+
+using test::kSanitized;
+using test::RunInChild;
+using test::WritableExecutableMappings;
 
 // The kernels that one process has published or inherited, and what they must compute.
 class Kernels {

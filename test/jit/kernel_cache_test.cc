@@ -15,12 +15,16 @@
 #include <vector>
 
 #include "base/platform.h"
-#include "jit/child_process.h"
 #include "jit/code_memory.h"
 #include "jit/test_kernels.h"
+#include "support/child_process.h"
 
 namespace qforge::jit {
 namespace {
+using test::MappingOf;
+using test::RunInChild;
+using test::WritableExecutableMappings;
+
 #if QFORGE_JIT
 
 // A name that no kernel has yet, also where the tests are repeated.

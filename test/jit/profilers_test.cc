@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "base/platform.h"
-#include "jit/child_process.h"
 #include "jit/kernel_cache.h"
 #include "jit/test_kernels.h"
+#include "support/child_process.h"
 
 #if QFORGE_JIT
 
@@ -42,6 +42,11 @@ extern jit_descriptor __jit_debug_descriptor;
 
 namespace qforge::jit {
 namespace {
+
+using test::MappingOf;
+using test::ReadFile;
+using test::RunInChild;
+using test::WritableExecutableMappings;
 
 // Every test publishes in a child, which reads the environment anew.
 class ProfilersTest : public testing::Test {

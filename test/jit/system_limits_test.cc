@@ -15,13 +15,18 @@
 #include <vector>
 
 #include "base/platform.h"
-#include "jit/child_process.h"
 #include "jit/kernel_cache.h"
 #include "jit/test_kernels.h"
+#include "support/child_process.h"
 
 #if QFORGE_JIT
 namespace qforge::jit {
 namespace {
+
+using test::kSanitized;
+using test::MappingOf;
+using test::RunInChild;
+using test::WritableExecutableMappings;
 
 constexpr char kSkipped[] = "skipped: no seccomp filters here";
 

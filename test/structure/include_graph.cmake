@@ -29,6 +29,12 @@ set(third_party
   "^pthreadpool\\.h$"           "^ops/[a-z_]*pool\\.cc$"
   "^(gtest|gmock|benchmark|nlohmann|CLI|Zydis|Zycore|oneapi|dnnl|fbgemm|hwy|clog)[./]" "^$")
 
+# Third-party headers that adapters are for: a public header may include them in one place.
+set(adapted
+  "^<pthreadpool\\.h>$" "qforge/threads/pthreadpool.h"
+  "^<omp\\.h>$"         "qforge/threads/openmp.h"
+  "^<tbb/[a-z_]+\\.h>$" "qforge/threads/tbb.h")
+
 set(violations "")
 
 macro(violation file line rule)
@@ -41,11 +47,31 @@ macro(read_includes file)
   list(TRANSFORM includes REPLACE "^[ \t]*#[ \t]*include[ \t]*([<\"][^>\"]*[>\"]).*$" "\\1")
 endmacro()
 
+# Sets `allowed` to whether a public header is where `include` belongs.
+function(check_adapted header include allowed)
+  set(rules ${adapted})
+  set(${allowed} FALSE PARENT_SCOPE)
+  while(rules)
+    list(POP_FRONT rules include_pattern place)
+    if(include MATCHES "${include_pattern}" AND header STREQUAL place)
+      set(${allowed} TRUE PARENT_SCOPE)
+    endif()
+  endwhile()
+endfunction()
+
 function(check_public_header header)
   read_includes("${ROOT}/include/${header}")
   foreach(include IN LISTS includes)
+    # What includes an adapter would make every user need its library.
+    if(include MATCHES "^\"qforge/threads/" AND NOT header MATCHES "^qforge/threads/")
+      violation("include/${header}" "${include}" "adapters are included by name alone")
+    endif()
     # Headers of the C++ standard library are the ones without a dot or a folder.
-    if(NOT include MATCHES "^<[a-z0-9_]+>$" AND NOT include MATCHES "^\"qforge/[a-z0-9_]+\\.h\"$")
+    if(include MATCHES "^<[a-z0-9_]+>$" OR include MATCHES "^\"qforge/(threads/)?[a-z0-9_]+\\.h\"$")
+      continue()
+    endif()
+    check_adapted("${header}" "${include}" allowed)
+    if(NOT allowed)
       violation("include/${header}" "${include}"
                 "a public header includes the standard library and public headers alone")
     endif()

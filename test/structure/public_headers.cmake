@@ -1,17 +1,21 @@
-# cmake -D ROOT=<project> -D COMPILER=<c++> -P public_headers.cmake
+# cmake -D ROOT=<project> -D COMPILER=<c++> [-D WITHOUT=<header>,...] -P public_headers.cmake
 #
 # Compiles every public header by itself, as the strictest user would. What it declares has to be
-# visible outside a shared library, too: everything else is compiled with hidden visibility.
+# visible outside a shared library, too: everything else is compiled with hidden visibility. WITHOUT
+# names the adapters whose library is not here.
 cmake_minimum_required(VERSION 3.22)
 
 file(GLOB_RECURSE headers RELATIVE "${ROOT}/include" "${ROOT}/include/*.h")
 if(NOT headers)
   message(FATAL_ERROR "No public headers under ${ROOT}")
 endif()
+string(REPLACE "," ";" WITHOUT "${WITHOUT}")
+list(REMOVE_ITEM headers ${WITHOUT})
+set(qforge/threads/openmp.h_OPTIONS -fopenmp)
 set(failures "")
 foreach(header IN LISTS headers)
   execute_process(
-    COMMAND "${COMPILER}" -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only
+    COMMAND "${COMPILER}" -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only ${${header}_OPTIONS}
             -I "${ROOT}/include" -include "${header}" -x c++ /dev/null
     RESULT_VARIABLE result ERROR_VARIABLE errors)
   if(NOT result EQUAL 0)

@@ -1,4 +1,4 @@
-#include "jit/child_process.h"
+#include "support/child_process.h"
 
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -9,7 +9,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace qforge::jit {
+namespace qforge::test {
 namespace {
 
 constexpr unsigned kSecondsUntilKilled = 300;
@@ -72,4 +72,4 @@ std::string ReadFile(const std::string& path) {
   return contents.str();
 }
 
-}  // namespace qforge::jit
+}  // namespace qforge::test

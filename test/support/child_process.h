@@ -1,7 +1,7 @@
 // Runs a part of a test in a forked child: to have the environment read anew, to set limits that
 // cannot be taken back, or because forking is what is tested.
-#ifndef QFORGE_TEST_JIT_CHILD_PROCESS_H_
-#define QFORGE_TEST_JIT_CHILD_PROCESS_H_
+#ifndef QFORGE_TEST_SUPPORT_CHILD_PROCESS_H_
+#define QFORGE_TEST_SUPPORT_CHILD_PROCESS_H_
 
 #include <functional>
 #include <string>
@@ -14,7 +14,7 @@
     }                                                                                \
   } while (false)
 
-namespace qforge::jit {
+namespace qforge::test {
 
 // Address and thread sanitizers reserve terabytes of addresses and handle fork() in their own way.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -42,6 +42,6 @@ std::string WritableExecutableMappings();
 // The contents of a file, or "".
 std::string ReadFile(const std::string& path);
 
-}  // namespace qforge::jit
+}  // namespace qforge::test
 
-#endif  // QFORGE_TEST_JIT_CHILD_PROCESS_H_
+#endif  // QFORGE_TEST_SUPPORT_CHILD_PROCESS_H_

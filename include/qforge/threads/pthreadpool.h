@@ -1,0 +1,56 @@
+// Operations on the caller's pthreadpool. See pool_adapter.h for nested use and fork().
+#ifndef QFORGE_THREADS_PTHREADPOOL_H_
+#define QFORGE_THREADS_PTHREADPOOL_H_
+
+#include <pthreadpool.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "qforge/threads/pool_adapter.h"
+
+#pragma GCC visibility push(default)
+namespace qforge {
+
+// pthreadpool runs one loop at a time: operations that several threads run at once take turns. It
+// waits for itself when one of its tasks starts another loop, of which this adapter knows only for
+// tasks that it has started: what the caller gives to pthreadpool itself must not run operations on
+// the same pool.
+//
+// In a child made by fork(), pthreadpool_destroy() of a parent's pool waits for threads that do not
+// exist; new pools work.
+class PthreadpoolAdapter final : public PoolAdapter {
+ public:
+  // `pool` is borrowed, and must outlive the adapter. Null: the calling thread. `flags` are
+  // pthreadpool's: PTHREADPOOL_FLAG_YIELD_WORKERS for threads that share their processors with
+  // others, as they otherwise spin for some milliseconds where they wait.
+  explicit PthreadpoolAdapter(pthreadpool_t pool, uint32_t flags = 0) noexcept
+      : pool_(pool), flags_(flags) {
+    made_in_.IsThisOne();
+  }
+
+  int ThreadCount() const noexcept override {
+    return static_cast<int>(pthreadpool_get_threads_count(pool_));
+  }
+
+ private:
+  bool RunOnThreads(Loop& loop) noexcept override {
+    if (!made_in_.IsThisOne()) return false;
+    pthreadpool_parallelize_1d(
+        pool_,
+        [](void* tasks, size_t index) {
+          static_cast<Loop*>(tasks)->Run(static_cast<int64_t>(index));
+        },
+        &loop, static_cast<size_t>(loop.count()), flags_);
+    return true;
+  }
+
+  const pthreadpool_t pool_;
+  const uint32_t flags_;
+  OwningProcess made_in_;
+};
+
+}  // namespace qforge
+#pragma GCC visibility pop
+
+#endif  // QFORGE_THREADS_PTHREADPOOL_H_
