@@ -2,6 +2,7 @@
 
 #ifdef QFORGE_HAVE_PTHREADPOOL
 
+#include <pthread.h>
 #include <pthreadpool.h>
 #include <sched.h>
 
@@ -45,8 +46,30 @@ struct Threads {
   Threads* inherited;
 };
 
+// Whether the system gives `count` threads. pthreadpool does not look: it waits for ever for those
+// that a limit of processes or of memory has refused.
+bool SystemGivesThreads(int count) noexcept {
+  const std::unique_ptr<pthread_t[]> threads(new (std::nothrow) pthread_t[static_cast<size_t>(count)]);
+  if (threads == nullptr) return false;
+  pthread_mutex_t all_started = PTHREAD_MUTEX_INITIALIZER;
+  const auto wait = [](void* mutex) -> void* {
+    pthread_mutex_lock(static_cast<pthread_mutex_t*>(mutex));
+    pthread_mutex_unlock(static_cast<pthread_mutex_t*>(mutex));
+    return nullptr;
+  };
+  int started = 0;
+  pthread_mutex_lock(&all_started);
+  while (started < count && pthread_create(&threads[started], nullptr, wait, &all_started) == 0) {
+    ++started;
+  }
+  pthread_mutex_unlock(&all_started);
+  for (int i = 0; i < started; ++i) pthread_join(threads[i], nullptr);
+  return started == count;
+}
+
 // Null where memory or threads cannot be had.
 std::unique_ptr<Threads> MakeThreads(int count, Threads* inherited) noexcept {
+  if (!SystemGivesThreads(count - 1)) return nullptr;  // the calling one is the last
   const pthreadpool_t pool = pthreadpool_create(static_cast<size_t>(count));
   if (pool == nullptr) return nullptr;
   std::unique_ptr<Threads> threads(new (std::nothrow) Threads(pool, count, inherited));
