@@ -5,11 +5,13 @@ set -eu
 usage() {
   cat >&2 <<'TEXT'
 usage: sh cmake/quickstart.sh demo|test|bench [arguments]
+       sh cmake/quickstart.sh install <folder>
 
-  demo   build, and run the recommendation model; arguments go to dlrm
-  test   build, and run all tests; arguments go to ctest
-  bench  build, and measure a few typical shapes and embedding look-ups; arguments go to gemm_bench,
-         which then runs alone, for example --benchmark_filter=1024x1024x1024
+  demo     build, and run the recommendation model; arguments go to dlrm
+  test     build, and run all tests; arguments go to ctest
+  bench    build, and measure a few typical shapes and embedding look-ups; arguments go to
+           gemm_bench, which then runs alone, for example --benchmark_filter=1024x1024x1024
+  install  build the library, and install it in a folder, for find_package and pkg-config
 
 Installs with apt-get what is missing, and builds in build/release.
 TEXT
@@ -26,6 +28,12 @@ action=$1
 shift
 case $action in
   demo | test | bench) ;;
+  install)
+    [ $# -eq 1 ] || usage
+    # An absolute path, since the work is done in another folder.
+    mkdir -p -- "$1"
+    prefix=$(CDPATH='' cd -- "$1" && pwd)
+    ;;
   *) usage ;;
 esac
 
@@ -35,6 +43,7 @@ build=build/release
 
 packages='g++ cmake ninja-build pkg-config libxbyak-dev libasmjit-dev libcpuinfo-dev
       libpthreadpool-dev libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev'
+[ "$action" != test ] || packages="$packages doxygen"
 
 step() {
   printf '[%s/4] %s\n' "$1" "$2"
@@ -97,6 +106,7 @@ case $action in
   demo) targets=dlrm ;;
   test) targets=all ;;
   bench) targets='gemm_bench embedding_bag_bench' ;;
+  install) targets=qforge ;;
 esac
 step 3 "building $targets in $build"
 # shellcheck disable=SC2086  # a list of words
@@ -119,5 +129,9 @@ case $action in
       set -- --benchmark_filter="^int8/($shapes)/isa:[^/]+/threads:1(/peer:[a-z]+)?/real_time\$"
     fi
     "$build/bench/gemm/gemm_bench" "$@"
+    ;;
+  install)
+    step 4 "installing in $prefix"
+    cmake --install "$build" --prefix "$prefix" >/dev/null || fail 'the installation failed'
     ;;
 esac
