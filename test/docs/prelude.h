@@ -5,6 +5,7 @@
 
 #include <qforge/qforge.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <initializer_list>
