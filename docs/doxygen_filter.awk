@@ -40,7 +40,7 @@ function text_of_page() {
     sub(/^#+ /, "", heading)
     $0 = $0 " {#" name_of(heading) "}"
   }
-  while (match($0, /\[[a-z_]+\.h\]\([a-z_]+\.h\)/)) {
+  while (match($0, /\[[a-z_]+\.h\]\([a-z_\/]+\.h\)/)) {
     header = substr($0, RSTART + 1, index(substr($0, RSTART), "]") - 2)
     $0 = substr($0, 1, RSTART - 1) header substr($0, RSTART + RLENGTH)
   }
