@@ -13,7 +13,7 @@ usage: sh cmake/quickstart.sh demo|test|bench [arguments]
            gemm_bench, which then runs alone, for example --benchmark_filter=1024x1024x1024
   install  build the library, and install it in a folder, for find_package and pkg-config
 
-Installs with apt-get what is missing, and builds in build/release.
+Installs with apt-get what is missing, and builds in build/release, or for install in build/library.
 TEXT
   exit 2
 }
@@ -40,9 +40,20 @@ esac
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd -- "$root"
 build=build/release
+options=
 
 packages='g++ cmake ninja-build pkg-config libxbyak-dev libasmjit-dev libcpuinfo-dev
-      libpthreadpool-dev libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev'
+      libpthreadpool-dev'
+case $action in
+  install)
+    build=build/library
+    options='-DQFORGE_BUILD_TESTS=OFF -DQFORGE_BUILD_BENCHMARKS=OFF -DQFORGE_BUILD_TOOLS=OFF'
+    ;;
+  *)
+    packages="$packages
+      libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev"
+    ;;
+esac
 [ "$action" != test ] || packages="$packages doxygen"
 
 step() {
@@ -97,7 +108,9 @@ else
 fi
 
 step 2 "configuring $build"
-if ! output=$(cmake --preset release -DQFORGE_WERROR="${QFORGE_WERROR:-OFF}" 2>&1); then
+# shellcheck disable=SC2086  # lists of words
+if ! output=$(cmake --preset release -B "$build" $options \
+  -DQFORGE_WERROR="${QFORGE_WERROR:-OFF}" 2>&1); then
   printf '%s\n' "$output" >&2
   fail 'cmake failed'
 fi
@@ -110,7 +123,7 @@ case $action in
 esac
 step 3 "building $targets in $build"
 # shellcheck disable=SC2086  # a list of words
-cmake --build --preset release --target $targets || fail 'the build failed'
+cmake --build "$build" --target $targets || fail 'the build failed'
 
 case $action in
   demo)
