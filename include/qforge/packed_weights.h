@@ -30,11 +30,12 @@ enum class Accumulation : uint8_t {
   // prove that nothing can overflow, which packing arranges for as many as it can, and in 32 bits
   // elsewhere.
   kExact,
-  // The statistical schedule of FBGEMM (arXiv 2101.05615, 16-bit accumulation), which may saturate:
-  // two neighbouring products, of k and k + 1 for even k, are added with saturation to
-  // s16; such sums of k % 4 < 2, and those of the others, are added with saturation in two s16,
-  // over 256 k from a multiple of 256 on; those go to 32 bits. If K % 256 is below 4, the rest of K
-  // belongs to the 256 k before it. It is here to give the results of others, not for its speed.
+  // The statistical schedule of 16-bit accumulation (arXiv 2101.05615), which may saturate: two
+  // neighbouring products, of k and k + 1 for even k, are added with saturation to s16; such sums
+  // of k % 4 < 2, and those of the others, are added with saturation in two s16, over 256 k from
+  // a multiple of 256 on; those go to 32 bits. If K % 256 is below 4, the rest of K belongs to the
+  // 256 k before it. FBGEMM keeps one such s16 and not two, and so saturates in other places. It is
+  // here to show what saturation does, not for its speed.
   kSaturating16,
 };
 
