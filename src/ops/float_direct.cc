@@ -4,6 +4,7 @@
 
 #include "base/float_environment.h"
 #include "ops/float_calls.h"
+#include "plan/float_rows.h"
 #include "plan/partition.h"
 
 namespace qforge {
@@ -53,12 +54,14 @@ bool FloatDirect::Run(const InputMatrix& input, const InputQuantization& quantiz
   const int64_t rows = input.rows;
   if (rows < 1 || rows > most_rows_) return false;
   if (!forms_.Fit(rows, input, output, residual) || !IsNone(quantization)) return false;
+  const int64_t stride = input.stride * forms_.input.element_bytes;
+  if (rows > plan::kMostRowsOfSet && plan::RowsShareSets(stride)) return false;
 
   const base::FloatEnvironment environment;
   kernels::FloatGemmArguments arguments;
   BeginArguments(*core_, arguments);
   arguments.input = input.data;
-  arguments.input_stride = input.stride * forms_.input.element_bytes;
+  arguments.input_stride = stride;
   alignas(64) std::byte prepared[kDirectPreparedBytes];
   if (prepares_) {
     core_->preparation.PrepareRows(input, 0, rows, prepared);

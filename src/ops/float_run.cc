@@ -13,6 +13,7 @@
 #include "ops/float_core.h"
 #include "ops/parallel.h"
 #include "ops/validate.h"
+#include "plan/float_rows.h"
 #include "plan/partition.h"
 #include "ref/float_linear.h"
 
@@ -23,13 +24,8 @@ using plan::Range;
 
 // Rows that one task prepares.
 constexpr int64_t kRowsPerPreparation = 16;
-// Rows that lie so far apart share one set of the first-level cache, which then has no room for
-// those of a tile and what else it needs: they are copied apart, where enough panels make up for
-// that.
-constexpr int64_t kSetStride = 4096;
+// Rows that are copied apart begin with a cache line.
 constexpr int64_t kLineBytes = 64;
-constexpr int64_t kFewestRowsApart = 8;
-constexpr int64_t kFewestPanelsApart = 8;
 
 // Rows of a tile of the portable path whose sums are looked at.
 constexpr int64_t kScalarTileRows = 16;
@@ -99,6 +95,8 @@ class Run {
 
   base::Workspace workspace_;
   int64_t block_rows_ = 0;
+  int64_t block_bytes_ = 0;  // of A, for a thread
+  int most_tile_rows_ = kernels::kMostFloatRows;
   plan::Grid grid_;
   std::byte* prepared_ = nullptr;
   bool prepares_ = false;  // kernels read prepared rows, not the caller's
@@ -115,7 +113,7 @@ class Run {
   std::atomic<int64_t> failed_row_{0};  // one of them
 };
 
-// The rows of a block, the grid of tasks, and of how many rows sums are kept.
+// The rows of a block and of a tile, the grid of tasks, and of how many rows sums are kept.
 void Run::Plan() noexcept {
   const int threads = core_.context.thread_count();
   const FloatPreparation& preparation = core_.preparation;
@@ -125,20 +123,23 @@ void Run::Plan() noexcept {
   block_rows_ = rows_;
   prepares_ = !core_.scalar() && preparation.needed();
   prepared_stride_ = preparation.row_bytes();
-  const int64_t stride = input_.stride * DataTypeSize(input_.type);
-  if (!core_.scalar() && !prepares_ && prepared_stride_ > 0 && stride % kSetStride == 0 &&
-      rows_ >= kFewestRowsApart && core_.ShapeOf(rows_).panels >= kFewestPanelsApart) {
+  const int64_t stride = prepares_ ? prepared_stride_ : input_.stride * DataTypeSize(input_.type);
+  const bool share_sets = prepared_stride_ > 0 && plan::RowsShareSets(stride);
+  if (!core_.scalar() && !prepares_ && share_sets &&
+      plan::ShouldSpreadRows(rows_, core_.ShapeOf(rows_).panels)) {
     prepares_ = spreads_ = true;
     prepared_stride_ = base::AlignUp(prepared_stride_, kLineBytes);
-    if (prepared_stride_ % kSetStride == 0) prepared_stride_ += kLineBytes;
+    if (plan::RowsShareSets(prepared_stride_)) prepared_stride_ += kLineBytes;
+  } else if (share_sets) {
+    most_tile_rows_ = plan::kMostRowsOfSet;
   }
+  block_bytes_ = plan::FloatBlockBytes(core_.layout.bytes(), cpu::Host().l2.bytes,
+                                       cpu::Host().l3.bytes, threads);
   if (prepares_) {
     // Prepared rows are read soon after they are written: no more than caches hold.
-    const int64_t fitting =
-        threads * cpu::Host().l2.bytes / 2 / std::max<int64_t>(1, prepared_stride_);
-    const int64_t unit =
-        std::max<int64_t>(kRowsPerPreparation, int64_t{threads} * core_.TileRows());
-    block_rows_ = std::min(rows_, std::max(unit, base::AlignDown(fitting, unit)));
+    block_rows_ = plan::FloatBlockRows(
+        rows_, prepared_stride_, threads * block_bytes_,
+        std::max<int64_t>(kRowsPerPreparation, int64_t{threads} * core_.TileRows()));
   }
   choose();
   if (!core_.check.active()) return;
@@ -247,16 +248,9 @@ void Run::MultiplyTask(const Rows& rows, Range block, Range range, Range panels,
   const int64_t sum_bytes = core_.check.sum_bytes();
   Place place;
   place.strikes = strikes_;
-  plan::ProductShape shape;
-  shape.rows = range.end - range.begin;
-  shape.row_bytes = rows.stride;
-  shape.panels = panels.end - panels.begin;
-  int64_t row_block = shape.rows;
-  if (!core_.scalar() && shape.rows > 0) {
-    // Of nearly the same height: each block streams all weights, a short one as well.
-    const int64_t most_rows = std::max<int64_t>(
-        core_.TileRows(), plan::ChooseRowBlock(shape, /*tile_rows=*/1, cpu::Host().l2.bytes));
-    row_block = base::CeilDiv(shape.rows, base::CeilDiv(shape.rows, most_rows));
+  int64_t row_block = range.end - range.begin;
+  if (!core_.scalar() && panels.end - panels.begin > 1) {
+    row_block = plan::FloatBlockRows(row_block, rows.stride, block_bytes_, core_.TileRows());
   }
   if (checks && whole_rows) {
     row_block = std::min(row_block, row_sums_rows_);
@@ -330,8 +324,8 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
   }
   arguments.row_sums = reinterpret_cast<float*>(place.row_sums);
   if (kernel.injects) Inject(place, range.begin, &arguments);
-  CallKernels(core_, kernels, kernels.max_rows, range.end - range.begin, panels.end - panels.begin,
-              arguments);
+  CallKernels(core_, kernels, std::min(kernels.max_rows, most_tile_rows_), range.end - range.begin,
+              panels.end - panels.begin, arguments);
 }
 
 void Run::MultiplyScalar(Range range, Range columns, Place place) noexcept {
