@@ -81,6 +81,10 @@ Result<kernels::FloatGemmFunction*> ResolveKernel(const kernels::FloatGemmKernel
   return (*published)->As<kernels::FloatGemmFunction>();
 }
 
+int PrefetchBytes(const pack::PanelLayout& layout, int rows) {
+  return plan::FloatPrefetchBytes(layout.bytes(), rows, cpu::Host().l2.bytes, cpu::Host().l3.bytes);
+}
+
 // `panels`: how many panels of this kind there are.
 Status ResolveKernels(const FloatCore& core, int vectors, int tail_lanes, int64_t panels,
                       FloatKernelSet* set) {
@@ -93,6 +97,7 @@ Status ResolveKernels(const FloatCore& core, int vectors, int tail_lanes, int64_
   set->max_rows = kernels::MaxFloatRows(kernel.isa, vectors);
   for (int rows = 1; rows <= set->max_rows; ++rows) {
     kernel.rows = rows;
+    kernel.prefetch_bytes = PrefetchBytes(core.layout, rows);
     const int streams = kernels::FloatStreams(kernel.isa, rows, vectors, kernel.parts);
     kernel.streams = kernel.parts > 1 ? streams : 1;
     Result<kernels::FloatGemmFunction*> function = ResolveKernel(kernel);
@@ -167,7 +172,7 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
   kernel.dot = dot;
   kernel.parts = layout.parts;
   kernel.odd = layout.type == DataType::kBF16 && layout.inputs % 2 != 0;
-  kernel.prefetch = plan::ShouldPrefetchFloats(layout.bytes(), cpu::Host().l2.bytes);
+  kernel.prefetch_bytes = PrefetchBytes(layout, kernels::kMostFloatRows);
   kernel.prefetch_rows = plan::ShouldPrefetchRows(layout.inputs * core.input_bytes());
   kernel.output = epilogue.output.type;
   kernel.scaled = epilogue.alpha != 1.0f;

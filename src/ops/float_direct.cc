@@ -13,7 +13,7 @@ namespace {
 int64_t MostRows(const FloatCore& core) {
   const FloatPreparation& preparation = core.preparation;
   if (core.scalar() || core.layout.products != 1 || core.layout.panels == 0 ||
-      core.kernel.prefetch || core.options.transposed_input || core.check.active()) {
+      core.kernel.prefetch_bytes != 0 || core.options.transposed_input || core.check.active()) {
     return 0;
   }
   int64_t most = core.layout.bytes() <= kFewDirectWeightBytes ? kMostDirectRows : core.TileRows();
