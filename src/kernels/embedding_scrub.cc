@@ -29,7 +29,7 @@ void GenerateScrub(Emitter& e, int64_t bytes, RowCheck check) {
   CheckedRow row;
   row.bytes = bytes;
   row.check = check;
-  RowChecker checker(e, row, scratch.data(), kScratch);
+  RowChecker checker(e, row, e.vectors().Free(), scratch.data(), kScratch);
   const auto load = [&](const Register& to, size_t offset) {
     e.mov(to, e.ptr[kArguments + static_cast<int>(offset)]);
   };
