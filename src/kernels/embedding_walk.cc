@@ -114,7 +114,7 @@ class Walk {
     CheckedRow row;
     row.bytes = shape_.content;
     row.check = kernel_.check;
-    row.codebooks = kernel_.format == RowFormat::kTwoTier4;
+    row.codebooks = kernel_.checks_codebooks;
     row.short_rows = shape_.element_bits == 16 && kernel_.dimension <= e_.lanes();
     if (!checks_loaded()) return row;
     row.loaded_begin = shape_.payload;
@@ -453,7 +453,7 @@ void Walk::EmitCheckRest() {
     EmitFindChecksum(kScratch, kScratch);
     checker_->EmitChecksum(kScratch);
   }
-  if (kernel_.format != RowFormat::kTwoTier4) return;
+  if (!kernel_.checks_codebooks) return;
   static_assert(base::ChecksumBytes(kCodebookBytes) == 2);
   EmitLoadCodebookNumber(e_, kernel_, kScratch, kArguments, relative ? kRows + kRow : kRow);
   e_.add(kScratch, kScratch);

@@ -170,6 +170,7 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   if (core.scalar()) return core;
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));
   QFORGE_RETURN_IF_ERROR(core.Resolve(8, &core.functions_64));
+  QFORGE_RETURN_IF_ERROR(core.ResolveCodebookCheck());
   return core;
 }
 
@@ -198,6 +199,7 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
                            options.pooling != Pooling::kNone && MultipliesSubnormalsFast();
   kernel.output = options.output;
   kernel.check = check;
+  kernel.checks_codebooks = checks_codebooks();
   kernel.sampled = check != kernels::RowCheck::kNone && options.soft_errors.sample_interval != 1;
   return kernel;
 }
@@ -210,6 +212,22 @@ Status BagCore::Resolve(int index_bytes, Functions* functions) const {
   const Result<const jit::Kernel*> look_up = kernels::GetEmbeddingKernel(Kernel(index_bytes));
   if (!look_up.ok()) return look_up.status();
   functions->look_up = (*look_up)->As<kernels::EmbeddingFunction>();
+  if (!checks_codebooks()) return Status();
+  kernels::EmbeddingKernel sound = Kernel(index_bytes);
+  sound.checks_codebooks = false;
+  const Result<const jit::Kernel*> look_up_sound = kernels::GetEmbeddingKernel(sound);
+  if (!look_up_sound.ok()) return look_up_sound.status();
+  functions->look_up_sound_codebooks = (*look_up_sound)->As<kernels::EmbeddingFunction>();
+  return Status();
+}
+
+Status BagCore::ResolveCodebookCheck() {
+  if (!checks_codebooks()) return Status();
+  constexpr int64_t kBytes = kCodebookCentres * int64_t{sizeof(Half)};
+  const Result<const jit::Kernel*> sum =
+      kernels::GetRowSum(context.isa(), kBytes, kernels::RowCheck::kBeside);
+  if (!sum.ok()) return sum.status();
+  sum_codebooks = (*sum)->As<kernels::RowSumFunction>();
   return Status();
 }
 
@@ -243,6 +261,7 @@ std::string BagCore::Describe() const {
     const int64_t interval = options.soft_errors.sample_interval;
     if (interval != 1) text += ", one bag in " + std::to_string(interval);
     text += std::string("; on an error: ") + PolicyName(options.soft_errors.policy) + "\n";
+    if (sum_codebooks != nullptr) text += "  codebooks are checked once where that is less\n";
   }
   return text + (options.trusted ? "  indices are trusted\n" : "  indices are checked\n");
 }
