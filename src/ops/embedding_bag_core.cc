@@ -120,14 +120,13 @@ Status CheckRowMap(ArrayView<const int32_t> map, int64_t rows) {
   return Status();
 }
 
-// Whether no row lies in more cache lines than a row that begins with one.
-bool LieInFewestLines(const pack::EmbeddingTableData& table) {
+// Whether the first `bytes` of no row lie in more cache lines than of a row that begins with one.
+bool LieInFewestLines(const pack::EmbeddingTableData& table, int64_t bytes) {
   int64_t alignment = kLineBytes;  // of every row
   while (table.layout.stride % alignment != 0 ||
          !base::IsAligned(table.data, static_cast<uintptr_t>(alignment))) {
     alignment /= 2;
   }
-  const int64_t bytes = PartsOfRow(table.layout).bytes();
   return bytes - alignment <= (base::CeilDiv(bytes, kLineBytes) - 1) * kLineBytes;
 }
 
@@ -194,7 +193,12 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
   kernel.index_bytes = index_bytes;
   kernel.mapped = !options.row_map.empty();
   kernel.prefetch = Prefetch();
-  kernel.fewest_lines = kernel.prefetch != kernels::RowPrefetch::kNone && LieInFewestLines(*table);
+  const RowParts parts = PartsOfRow(table->layout);
+  // A checksum that nobody checks is not read.
+  const int64_t read_bytes =
+      check == kernels::RowCheck::kInRow ? parts.bytes() : parts.content_bytes();
+  kernel.fewest_lines =
+      kernel.prefetch != kernels::RowPrefetch::kNone && LieInFewestLines(*table, read_bytes);
   kernel.fast_subnormals = table->layout.format == RowFormat::kE4M3 &&
                            options.pooling != Pooling::kNone && MultipliesSubnormalsFast();
   kernel.output = options.output;

@@ -353,6 +353,17 @@ TEST(Checksums, CostNothingWhereTheyAreOff) {
   }
 }
 
+// No row of 66 bytes lies in more lines than it must, but the 64 that are read without a check do,
+// and both of their lines are to be prefetched.
+TEST(Checksums, DoNotCountAmongLinesWhereTheyAreOff) {
+  const CheckedTable checked(RowFormat::kE4M3, 64, Place::kInRow);
+  EmbeddingBagOptions options;
+  options.prefetch_distance = 4;
+  options.soft_errors.policy = SoftErrorPolicy::kOff;
+  EXPECT_EQ(MakeBag(BestContext(), checked.table, options).Describe().find("fewest"),
+            std::string::npos);
+}
+
 TEST(Checksums, AreKeptByUpdates) {
   const std::vector<float> values(20, 1.5f);
   for (const RowFormat format : {RowFormat::kU8, RowFormat::kU4, RowFormat::kU2, RowFormat::kF32,
