@@ -34,7 +34,8 @@ cd -- "$root"
 build=build/release
 
 packages='g++ cmake ninja-build pkg-config libxbyak-dev libasmjit-dev libcpuinfo-dev
-      libpthreadpool-dev libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev'
+      libpthreadpool-dev libtbb-dev libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev
+      libbenchmark-dev'
 
 step() {
   printf '[%s/4] %s\n' "$1" "$2"
