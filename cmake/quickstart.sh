@@ -54,7 +54,8 @@ case $action in
       libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev"
     ;;
 esac
-[ "$action" != test ] || packages="$packages doxygen clang libclang-rt-dev qemu-user"
+[ "$action" != test ] ||
+  packages="$packages libtbb-dev doxygen clang libclang-rt-dev qemu-user"
 
 step() {
   printf '[%s/4] %s\n' "$1" "$2"
