@@ -4,13 +4,16 @@
 #define QFORGE_TEST_DOCS_PRELUDE_H_
 
 #include <qforge/qforge.h>
+#include <qforge/threads/executor.h>
 
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 // `count` values that go back and forth between low and high.
