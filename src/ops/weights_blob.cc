@@ -196,7 +196,10 @@ bool IsPossible(const WeightsHeader& header, Isa isa) {
            !saturating && header.has_zero_points == 0 && header.has_outliers == 0 &&
            header.has_sections == 0 && header.outlier_entries == 0;
   }
-  if (saturating && (header.has_row_sums != 0 || header.has_outliers != 0)) return false;
+  if (saturating && (header.has_row_sums != 0 || header.has_outliers != 0 ||
+                     header.main_bits != 8 || header.requested_main_bits != 8)) {
+    return false;
+  }
   if (header.has_outliers != 0 &&
       (header.inputs < kFewestOutlierInputs || header.inputs > kMostSectionInputs)) {
     return false;
@@ -412,6 +415,7 @@ Result<std::shared_ptr<PackedMatrix>> ReadWeights(const BlobName& name, const We
   if (HasSections(header) && !pack::FindPanels(matrix.get())) {
     return name.Corrupted("panels have sections that leave them or a row");
   }
+  // Of so many inputs that some weights could make a column leave int32, this reads them.
   for (int64_t j = 0; j < counts.sums; ++j) {
     const Status column = CheckColumn("weights", *matrix, j, 0);
     if (!column.ok()) return name.Corrupted(column.message());
