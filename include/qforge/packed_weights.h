@@ -97,18 +97,19 @@ enum class Repack : uint8_t {
   kForBest,   // packed again unless they are for BestIsa(max_isa)
 };
 
-struct LoadOptions {
+struct LoadWeightsOptions {
   // As PackedWeightsOptions::max_isa: weights for anything beyond are not used as they are.
   Isa max_isa = kHighestIsa;
   Repack repack = Repack::kIfNeeded;
 };
 
-struct MapOptions {
-  Isa max_isa = kHighestIsa;  // as LoadOptions::max_isa
+struct MapWeightsOptions {
+  Isa max_isa = kHighestIsa;  // as LoadWeightsOptions::max_isa
   // With another choice weights that had to be packed again are in memory of their own.
   Repack repack = Repack::kNever;
-  // Reads all weights to compare them with their checksum, and what has been derived from them with
-  // them, as Load() does. Without it only the part of the file that is not weights is verified.
+  // Reads all weights, to compare them with their checksum and what has been derived from them with
+  // them, as Load() does. Without it the rest of the file is verified, and that nothing among the
+  // weights leads a kernel out of bounds.
   bool verify = false;
 };
 
@@ -150,24 +151,24 @@ class PackedWeights {
   Status Save(const std::string& path) const noexcept;
   // Reads a file and verifies all of it.
   static Result<PackedWeights> Load(const std::string& path,
-                                    const LoadOptions& options = {}) noexcept;
+                                    const LoadWeightsOptions& options = {}) noexcept;
   // Reads weights from the file as they are used, without a copy, in as many processes as like to.
   // The file may be deleted, or replaced as Save() does, but must not be written to or cut
   // short: reading weights that are no longer there ends the process (SIGBUS), and what is written
   // later has been verified by nobody.
   static Result<PackedWeights> Map(const std::string& path,
-                                   const MapOptions& options = {}) noexcept;
+                                   const MapWeightsOptions& options = {}) noexcept;
 
   int64_t serialized_bytes() const noexcept;
   // Writes the form to `bytes`, of that size.
   Status Serialize(ArrayView<uint8_t> bytes) const noexcept;
   // Copies and verifies a form in memory; `bytes` needs no alignment.
   static Result<PackedWeights> Deserialize(ArrayView<const uint8_t> bytes,
-                                           const LoadOptions& options = {}) noexcept;
+                                           const LoadWeightsOptions& options = {}) noexcept;
   // Uses the weights where they are, in a file that the caller has mapped, say. `bytes` begins at a
   // multiple of 64, outlives the weights and what is made from them, and does not change.
   static Result<PackedWeights> Borrow(ArrayView<const uint8_t> bytes,
-                                      const MapOptions& options = {}) noexcept;
+                                      const MapWeightsOptions& options = {}) noexcept;
 
   DataType type() const noexcept;    // kS8, kF32, kF16 or kBF16
   int64_t inputs() const noexcept;   // K, per group

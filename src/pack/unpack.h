@@ -25,17 +25,18 @@ class Unpacker {
   // K rounded up to whole groups.
   int64_t padded_inputs() const { return padded_inputs_; }
 
-  // Unpacks a block; false where a weight, which is the sum of all that stand for it, is so large
-  // that no matrix has it. Throws std::bad_alloc.
-  [[nodiscard]] bool Unpack(int64_t product, int64_t block);
+  // Unpacks a block. What stands for one weight is added up modulo 2^32, as products are. Throws
+  // std::bad_alloc.
+  void Unpack(int64_t product, int64_t block);
   // padded_inputs() weights of a column of that block, outliers included.
   const int32_t* Column(int64_t column) const { return weights_.data() + column * padded_inputs_; }
 
  private:
-  void AddPlain(int64_t product, int64_t block);
-  bool AddPlainOutliers(int64_t product, int64_t block);
-  void AddDense(int64_t product, int64_t panel);
-  bool AddSections(int64_t product, int64_t panel);
+  void SetPlain(int64_t product, int64_t block);
+  void AddPlainOutliers(int64_t product, int64_t block);
+  template <int kGroup>
+  void SetDense(int64_t product, int64_t panel);
+  void AddSections(int64_t product, int64_t panel);
 
   const PackedMatrix& matrix_;
   int64_t block_columns_ = 0;

@@ -24,7 +24,7 @@ TEST_F(OtherIsas, ArePackedAgain) {
       const TestMatrix expected_product = Product(expected);
       for (const Isa from : SupportedIsas()) {
         SCOPED_TRACE(std::string(c.name) + " from " + IsaName(from) + " to " + IsaName(to));
-        LoadOptions options;
+        LoadWeightsOptions options;
         options.max_isa = to;
         options.repack = Repack::kForBest;
         const Result<PackedWeights> again =
@@ -49,13 +49,13 @@ TEST(OtherIsaChoices, AreMadeByOptions) {
 
   // For less than the machine has: used as they are, unless better is asked for.
   ASSERT_TRUE(MakeWeights(WeightsCase(), low).Save(path).ok());
-  LoadOptions load;
+  LoadWeightsOptions load;
   EXPECT_EQ(PackedWeights::Load(path, load).value().isa(), low);
   load.repack = Repack::kNever;
   EXPECT_EQ(PackedWeights::Load(path, load).value().isa(), low);
   load.repack = Repack::kForBest;
   EXPECT_EQ(PackedWeights::Load(path, load).value().isa(), high);
-  MapOptions map;
+  MapWeightsOptions map;
   EXPECT_EQ(PackedWeights::Map(path, map).value().isa(), low);
   map.repack = Repack::kForBest;
   const PackedWeights packed_again = PackedWeights::Map(path, map).value();
@@ -64,7 +64,7 @@ TEST(OtherIsaChoices, AreMadeByOptions) {
 
   // For more than the cap.
   ASSERT_TRUE(MakeWeights(WeightsCase(), high).Save(path).ok());
-  load = LoadOptions();
+  load = LoadWeightsOptions();
   load.max_isa = map.max_isa = low;
   EXPECT_EQ(PackedWeights::Load(path, load).value().isa(), low);
   map.repack = Repack::kIfNeeded;

@@ -60,7 +60,7 @@ TEST_F(PackedFiles, ComeBackFromMemory) {
           GuardedBuffer<uint8_t> memory(static_cast<int64_t>(bytes.size()), guard);
           std::memcpy(memory.data(), bytes.data(), bytes.size());
           memory.Seal();
-          MapOptions options;
+          MapWeightsOptions options;
           options.verify = verify;
           const ArrayView<const uint8_t> view(memory.data(), memory.size());
           const Result<PackedWeights> borrowed = PackedWeights::Borrow(view, options);
@@ -89,7 +89,7 @@ TEST_F(PackedFiles, ComeBackFromFiles) {
       ASSERT_TRUE(loaded.ok()) << loaded.status().message();
       ExpectSame(weights, *loaded);
       for (const bool verify : {false, true}) {
-        MapOptions options;
+        MapWeightsOptions options;
         options.verify = verify;
         const Result<PackedWeights> mapped = PackedWeights::Map(path, options);
         ASSERT_TRUE(mapped.ok()) << mapped.status().message();
@@ -209,7 +209,7 @@ TEST(PackedFileErrors, SayWhatIsWrong) {
   EXPECT_TRUE(IsError(PackedWeights::Borrow(ArrayView<const uint8_t>(unaligned + 1, 7)).status(),
                       kInvalid, "bytes"));
 
-  LoadOptions load;
+  LoadWeightsOptions load;
   load.max_isa = static_cast<Isa>(kIsaCount);
   EXPECT_TRUE(
       IsError(PackedWeights::Deserialize(bytes, load).status(), kInvalid, "options.max_isa"));
