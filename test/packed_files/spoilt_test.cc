@@ -244,6 +244,23 @@ TEST(SpoiltForms, ArraysAndWeightsThatLie) {
   EXPECT_GT(refused, 1000);
 }
 
+// Sums of 16 bits that a promise of small activations has made long, and a header that has
+// forgotten it.
+TEST(SpoiltForms, ForgottenPromises) {
+  WeightsCase c;
+  c.activation_maximum = 15;
+  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
+    if (!IsaSupported(isa)) continue;
+    Bytes bytes = Serialized(MakeWeights(c, isa));
+    ASSERT_EQ(bytes[41], 2) << "not summed in 16 bits";
+    SetNumber<int32_t>(&bytes, 52, 255);
+    Seal(&bytes);
+    const Status status = PackedWeights::Deserialize(bytes).status();
+    EXPECT_TRUE(IsError(status, kCorrupted, "bytes"));
+    EXPECT_NE(std::string(status.message()).find("16 bits"), std::string::npos);
+  }
+}
+
 // Changes something to a value that somebody might forget to check.
 void Mutate(Random& random, Bytes* bytes) {
   constexpr int64_t kValues[] = {0,
