@@ -34,6 +34,7 @@ Result<const jit::Kernel*> GetEmbeddingKernel(const EmbeddingKernel&) noexcept {
   return NoEmitter();
 }
 Result<const jit::Kernel*> GetScrub(Isa, int64_t, RowCheck) noexcept { return NoEmitter(); }
+Result<const jit::Kernel*> GetRowSum(Isa, int64_t, RowCheck) noexcept { return NoEmitter(); }
 Result<const jit::Kernel*> GetCheckIndices(Isa, int) noexcept { return NoEmitter(); }
 Result<const jit::Kernel*> GetTableQuantizeKernel(const TableQuantizeKernel&) noexcept {
   return NoEmitter();
