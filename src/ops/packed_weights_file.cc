@@ -81,6 +81,17 @@ Status CheckOptions(Isa max_isa, Repack repack) {
                        static_cast<int>(repack));
 }
 
+// Reads no more of a file, which may be of something else and of any size. `file` is left behind
+// it.
+Result<WeightsHeader> ReadHeader(const BlobName& name, base::File* file) {
+  const Result<int64_t> bytes = base::SizeOf(*file, name.path);
+  if (!bytes.ok()) return bytes.status();
+  WeightsHeader head{};
+  const size_t readable = std::min(sizeof(head), static_cast<size_t>(*bytes));
+  QFORGE_RETURN_IF_ERROR(base::ReadExactly(name.path, file, &head, readable));
+  return ReadWeightsHeader(name, &head, readable, *bytes);
+}
+
 MapWeightsOptions Verified(const LoadWeightsOptions& options) {
   return MapWeightsOptions{options.max_isa, options.repack, /*verify=*/true};
 }
@@ -195,20 +206,14 @@ Result<PackedWeights> PackedWeights::Load(const std::string& path,
   try {
     const BlobName name{"path", path};
     base::File file(path, O_RDONLY);
-    const Result<int64_t> bytes = base::SizeOf(file, path);
-    if (!bytes.ok()) return bytes.status();
-    // The header first: a file of something else may be of any size.
-    WeightsHeader head{};
-    const size_t readable = std::min(sizeof(head), static_cast<size_t>(*bytes));
-    QFORGE_RETURN_IF_ERROR(base::ReadExactly(path, &file, &head, readable));
-    const Result<WeightsHeader> header = ReadWeightsHeader(name, &head, readable, *bytes);
+    const Result<WeightsHeader> header = ReadHeader(name, &file);
     if (!header.ok()) return header.status();
     Result<base::AlignedBuffer> blob =
-        base::AlignedBuffer::Allocate(static_cast<size_t>(*bytes), "path");
+        base::AlignedBuffer::Allocate(static_cast<size_t>(header->file_bytes), "path");
     if (!blob.ok()) return blob.status();
-    std::memcpy(blob->data(), &head, sizeof(head));
-    QFORGE_RETURN_IF_ERROR(
-        base::ReadExactly(path, &file, blob->data() + sizeof(head), blob->size() - sizeof(head)));
+    std::memcpy(blob->data(), &*header, sizeof(*header));
+    QFORGE_RETURN_IF_ERROR(base::ReadExactly(path, &file, blob->data() + sizeof(*header),
+                                             blob->size() - sizeof(*header)));
     const MapWeightsOptions verified = Verified(options);
     return Open({name, *header, std::move(blob).value(), pack::WeightsOwner::kMatrix, verified});
   } catch (const std::bad_alloc&) {
@@ -222,17 +227,12 @@ Result<PackedWeights> PackedWeights::Map(const std::string& path,
   try {
     const BlobName name{"path", path};
     base::File file(path, O_RDONLY);
-    const Result<int64_t> bytes = base::SizeOf(file, path);
-    if (!bytes.ok()) return bytes.status();
-    WeightsHeader head{};
-    const size_t readable = std::min(sizeof(head), static_cast<size_t>(*bytes));
-    QFORGE_RETURN_IF_ERROR(base::ReadExactly(path, &file, &head, readable));
-    const Result<WeightsHeader> header = ReadWeightsHeader(name, &head, readable, *bytes);
+    const Result<WeightsHeader> header = ReadHeader(name, &file);
     if (!header.ok()) return header.status();
-    const Result<std::shared_ptr<const std::byte>> mapping =
-        base::MapFile(file, path, static_cast<size_t>(*bytes));
+    const size_t bytes = static_cast<size_t>(header->file_bytes);
+    const Result<std::shared_ptr<const std::byte>> mapping = base::MapFile(file, path, bytes);
     if (!mapping.ok()) return mapping.status();
-    base::ConstantBytes blob(mapping->get(), static_cast<size_t>(*bytes), *mapping);
+    base::ConstantBytes blob(mapping->get(), bytes, *mapping);
     return Open({name, *header, std::move(blob), pack::WeightsOwner::kMapping, options});
   } catch (const std::bad_alloc&) {
     return NoMemory();

@@ -43,7 +43,7 @@ TEST_F(OtherIsas, ArePackedAgain) {
 // The lowest and the highest that the machine has, which differ.
 TEST(OtherIsaChoices, AreMadeByOptions) {
   const Isa low = SupportedIsas().front(), high = SupportedIsas().back();
-  ASSERT_NE(low, high);
+  if (low == high) GTEST_SKIP() << "one instruction set only";
   const TemporaryFolder folder;
   const std::string path = folder.File("weights");
 
