@@ -36,6 +36,13 @@ constexpr auto kScales = Pattern<float, kOutputs>(1, 9);
 constexpr auto kZeroPoints = Pattern<int32_t, kOutputs>(-3, 3);
 constexpr auto kBias = Pattern<int32_t, kOutputs>(-1000, 1000);
 
+// A name that children share with their parent, who has allocated it.
+const std::string path = "/tmp/qforge_allocation_failure_" + std::to_string(getpid());
+
+struct FileRemoval {
+  ~FileRemoval() { unlink(path.c_str()); }
+};
+
 template <class T, size_t kCount>
 ArrayView<const T> View(const std::array<T, kCount>& values) {
   return {values.data(), static_cast<int64_t>(kCount)};
@@ -53,16 +60,13 @@ void Append(const T* values, size_t count, std::string* result) {
     }                                                         \
   } while (false)
 
-Status RunLinear(const Context& context, const PackedWeightsOptions& packing,
-                 const LinearOptions& options, std::string* result) {
-  Result<PackedWeights> weights =
-      PackedWeights::Create(MatrixView<const int8_t>(kWeights.data(), kInputs, kOutputs), packing);
-  if (!weights.ok()) return weights.status();
+Status RunLinear(const Context& context, const PackedWeights& weights, const LinearOptions& options,
+                 std::string* result) {
   Epilogue epilogue;
   epilogue.bias = View(kBias);
   epilogue.activation = Activation::kRelu;
   epilogue.output = OutputU8{1000.0f, 7};
-  Result<Linear> linear = Linear::Create(context, *weights, epilogue, options);
+  Result<Linear> linear = Linear::Create(context, weights, epilogue, options);
   if (!linear.ok()) return linear.status();
   std::array<uint8_t, kRows * kOutputs> output{};
   const bool floats = options.input == DataType::kF32;
@@ -72,8 +76,16 @@ Status RunLinear(const Context& context, const PackedWeightsOptions& packing,
                                OutputMatrix(output.data(), kRows, kOutputs)));
   Append(output.data(), output.size(), result);
   static_cast<void>(linear->Describe());  // empty where memory runs out
-  static_cast<void>(weights->Describe());
-  return weights->Scrub();
+  static_cast<void>(weights.Describe());
+  return weights.Scrub();
+}
+
+Status RunLinear(const Context& context, const PackedWeightsOptions& packing,
+                 const LinearOptions& options, std::string* result) {
+  Result<PackedWeights> weights =
+      PackedWeights::Create(MatrixView<const int8_t>(kWeights.data(), kInputs, kOutputs), packing);
+  if (!weights.ok()) return weights.status();
+  return RunLinear(context, *weights, options, result);
 }
 
 Status Int8(std::string* result) {
@@ -104,6 +116,37 @@ Status Int8InTasks(std::string* result) {
   PackedWeightsOptions packing;
   packing.max_isa = Isa::kAvx2;
   return RunLinear(*context, packing, LinearOptions(), result);
+}
+
+// Packed for one instruction set, and packed again for another by who loads it.
+Status WeightFiles(std::string* result) {
+  Result<Context> context = Context::Create();
+  if (!context.ok()) return context.status();
+  PackedWeightsOptions packing;
+  packing.max_isa = Isa::kAvx2;
+  packing.scales = View(kScales);
+  packing.soft_error_check = true;
+  Result<PackedWeights> weights =
+      PackedWeights::Create(MatrixView<const int8_t>(kWeights.data(), kInputs, kOutputs), packing);
+  if (!weights.ok()) return weights.status();
+  const FileRemoval removal;
+  RETURN_UNLESS_OK(weights->Save(path));
+  alignas(64) static std::array<uint8_t, 1 << 16> bytes;
+  const ArrayView<uint8_t> form(bytes.data(), weights->serialized_bytes());
+  RETURN_UNLESS_OK(weights->Serialize(form));
+  LoadWeightsOptions load;
+  load.repack = Repack::kForBest;
+  MapWeightsOptions map;
+  map.verify = true;
+  for (int way = 0; way < 4; ++way) {
+    weights = way == 0   ? PackedWeights::Load(path, load)
+              : way == 1 ? PackedWeights::Map(path, map)
+              : way == 2 ? PackedWeights::Deserialize(form, load)
+                         : PackedWeights::Borrow(form, map);
+    if (!weights.ok()) return weights.status();
+    RETURN_UNLESS_OK(RunLinear(*context, *weights, LinearOptions(), result));
+  }
+  return Status();
 }
 
 Status Outliers(std::string* result) {
@@ -232,8 +275,6 @@ Status Tables(std::string* result) {
   return LookUp(*context, *table, result);
 }
 
-const std::string path = "/tmp/qforge_allocation_failure_" + std::to_string(getpid());
-
 Status TableFiles(std::string* result) {
   Result<Context> context = Context::Create();
   if (!context.ok()) return context.status();
@@ -241,9 +282,7 @@ Status TableFiles(std::string* result) {
   Result<EmbeddingTable> table =
       EmbeddingTable::Quantize(*context, InputMatrix(kFloats.data(), kOutputs, kInputs), options);
   if (!table.ok()) return table.status();
-  struct Removal {
-    ~Removal() { unlink(path.c_str()); }
-  } removal;
+  const FileRemoval removal;
   RETURN_UNLESS_OK(table->AddChecksums(*context));
   RETURN_UNLESS_OK(table->Save(path));
   for (const bool map : {false, true}) {
@@ -307,6 +346,7 @@ Status Calibration(std::string* result) {
 const std::vector<Scenario>& Scenarios() {
   static const std::vector<Scenario> scenarios = {{"Int8", Int8},
                                                   {"Int8InTasks", Int8InTasks},
+                                                  {"WeightFiles", WeightFiles},
                                                   {"Outliers", Outliers},
                                                   {"Floats", Floats},
                                                   {"Gemms", Gemms},
