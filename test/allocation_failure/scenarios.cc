@@ -173,7 +173,7 @@ Status Outliers(std::string* result) {
 Status Floats(std::string* result) {
   Result<Context> context = Context::Create();
   if (!context.ok()) return context.status();
-  for (const DataType type : {DataType::kF32, DataType::kF16, DataType::kBF16}) {
+  for (const DataType type : {DataType::kF16, DataType::kBF16}) {
     FloatWeightsOptions packing;
     packing.type = type;
     packing.soft_error_check = true;
