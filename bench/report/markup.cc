@@ -12,18 +12,14 @@ namespace {
 std::string Escaped(const std::string& text, bool attribute) {
   std::string escaped;
   for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
+    if (c == '&') {
+      escaped += "&amp;";
+    } else if (c == '<') {
+      escaped += "&lt;";
+    } else if (c == '"' && attribute) {
+      escaped += "&quot;";
+    } else {
+      escaped += c;
     }
   }
   return escaped;
@@ -71,13 +67,13 @@ Markup& Markup::Add(Markup child) {
 
 void Markup::AppendTo(std::string* out) const {
   if (name_.empty()) {
-    *out += Escaped(text_);
+    *out += Escaped(text_, false);
     return;
   }
   if (StartsLine(name_)) *out += "\n";
   *out += "<" + name_;
   for (const auto& [attribute, value] : attributes_) {
-    *out += " " + attribute + "=\"" + Escaped(value) + "\"";
+    *out += " " + attribute + "=\"" + Escaped(value, true) + "\"";
   }
   if (children_.empty() && ClosesItself(name_)) {
     *out += "/>";

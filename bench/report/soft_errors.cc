@@ -137,8 +137,8 @@ Markup SoftErrors(const Figures& figures) {
       "soft-errors", "Soft errors",
       "Bits are flipped one at a time, in packed weights, in accumulators and in rows of tables, "
       "and checks look for them. Integers must agree exactly; floats have to allow for rounding, "
-      "so that flips in low bits pass. Without a fault there was " +
-          Count(alarms, "alarm") + " in " + Count(clean_rows, "row") + ".");
+      "so that flips in low bits pass. Alarms without a fault: " +
+          Fixed(static_cast<double>(alarms), 0) + " in " + Count(clean_rows, "row") + ".");
   section.Add(Legend({{kQforge.style, kQforge.shape, "with checks, beside the same without"}}));
   std::vector<Chart> charts;
   for (const Campaign& campaign : figures.campaigns) {

@@ -23,7 +23,7 @@ inline constexpr char kStyle[] = R"css(
 body {
   margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 1240px;
   background: var(--page); color: var(--ink);
-  font: 16px/1.55 "Segoe UI", Roboto, "Helvetica Neue", Helvetica, Arial, sans-serif;
+  font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Helvetica, Arial, sans-serif;
 }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .25rem; letter-spacing: -.01em; }
 h2 { font-size: 1.4rem; margin: 0 0 .35rem; }
