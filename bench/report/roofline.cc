@@ -130,7 +130,7 @@ Markup Roofline(const Figures& figures) {
       "roofline", "Under the roof",
       "Each mark is a product of a published shape. What a core could do is measured beside it in "
       "the same rounds: the rate at which it issues the multiplications, and the rate at which it "
-      "reads weights from where they lie. Marks near a line leave nothing on the table.");
+      "reads weights from where they lie. Marks near a line are as fast as the machine allows.");
   std::vector<Party> parties = {kIssueBound, kStreamBound, kRoof};
   for (const ProductTable& table : figures.products) {
     const bool any = std::any_of(table.products.begin(), table.products.end(),
