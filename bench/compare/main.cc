@@ -99,7 +99,7 @@ void PrintSummary(const std::vector<Compared>& all, double threshold) {
     sum += std::log(one.judgement.ratio);
     ++count;
   }
-  std::printf("\n%zu entries", all.size());
+  std::printf("\n%zu compared", all.size());
   if (count > 0) {
     std::printf(", new/base %.3f in the geometric mean",
                 std::exp(sum / static_cast<double>(count)));
