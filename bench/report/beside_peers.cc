@@ -42,7 +42,7 @@ Chart ChartOf(const ProductTable& table, size_t index) {
     }
   }
   Chart::Frame frame;
-  frame.left = 118;
+  frame.left = 130;
   frame.top = 24;
   frame.ticks_above = true;
   frame.height = 15.0 * static_cast<double>(table.products.size()) + frame.top + frame.bottom;

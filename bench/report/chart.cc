@@ -22,10 +22,12 @@ double RoundStep(double step) {
 
 std::string Pair(double x, double y) { return Coordinate(x) + " " + Coordinate(y); }
 
+// From its upper corner on.
 std::string PathOfDiamond(double x, double y) {
   constexpr double kRadius = 1.25 * kMark;
-  return "M" + Pair(x, y - kRadius) + "L" + Pair(x + kRadius, y) + "L" + Pair(x, y + kRadius) +
-         "L" + Pair(x - kRadius, y) + "Z";
+  const std::string r = Coordinate(kRadius);
+  return "M" + Pair(x, y - kRadius) + "l" + r + " " + r + "-" + r + " " + r + "-" + r + "-" + r +
+         "Z";
 }
 
 Markup MarkOf(const Party& party, double x, double y) {
@@ -137,23 +139,17 @@ void Chart::DrawAxes() {
   };
   ticks_of(&x_);
   ticks_of(&y_);
-  Markup& texts = svg_.Add("g").Set("class", "ticks");
   std::string grid;
+  Markup& x_texts = svg_.Add("g").Set("text-anchor", "middle");
   for (const auto& [value, text] : x_.ticks) {
     grid += "M" + Pair(X(value), frame_.top) + "V" + Coordinate(bottom);
-    texts.Add("text", text).Set("x", X(value)).Set("y", bottom + 15).Set("text-anchor", "middle");
-    if (!frame_.ticks_above) continue;
-    texts.Add("text", text)
-        .Set("x", X(value))
-        .Set("y", frame_.top - 5)
-        .Set("text-anchor", "middle");
+    x_texts.Add("text", text).Set("x", X(value)).Set("y", bottom + 15);
+    if (frame_.ticks_above) x_texts.Add("text", text).Set("x", X(value)).Set("y", frame_.top - 5);
   }
+  Markup& y_texts = svg_.Add("g").Set("text-anchor", "end");
   for (const auto& [value, text] : y_.ticks) {
     grid += "M" + Pair(frame_.left, Y(value)) + "H" + Coordinate(right);
-    texts.Add("text", text)
-        .Set("x", frame_.left - 6)
-        .Set("y", Y(value) + 4)
-        .Set("text-anchor", "end");
+    y_texts.Add("text", text).Set("x", frame_.left - 6).Set("y", Y(value) + 4);
   }
   svg_.Add("path").Set("class", "grid").Set("d", grid);
   Markup& labels = svg_.Add("g").Set("class", "axis");
@@ -172,12 +168,12 @@ void Chart::Mark(const Party& party, Point at, const std::string& tooltip) {
 }
 
 void Chart::Whisker(const Party& party, double y, double from, double to) {
-  svg_.Add("line")
+  const auto clamped = [&](double value) {
+    return X(std::clamp(value, x_.scale.low(), x_.scale.high()));
+  };
+  svg_.Add("path")
       .Set("class", "whisker " + party.style)
-      .Set("x1", X(std::clamp(from, x_.scale.low(), x_.scale.high())))
-      .Set("y1", Y(y))
-      .Set("x2", X(std::clamp(to, x_.scale.low(), x_.scale.high())))
-      .Set("y2", Y(y));
+      .Set("d", "M" + Pair(clamped(from), Y(y)) + "H" + Coordinate(clamped(to)));
 }
 
 void Chart::Bar(const Party& party, double y, double to, const std::string& tooltip) {

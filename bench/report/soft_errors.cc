@@ -47,7 +47,7 @@ Chart OverheadChart(const Campaign& campaign, size_t index) {
   }
   const double count = static_cast<double>(campaign.cases.size());
   Chart::Frame frame;
-  frame.left = 118;
+  frame.left = 130;
   frame.top = 24;
   frame.ticks_above = true;
   frame.height = 15.0 * count + frame.top + frame.bottom;

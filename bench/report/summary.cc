@@ -47,8 +47,8 @@ void AddLookUps(const LookUpTable& table, Markup* tiles) {
     }
   }
   if (ratios.empty()) return;
-  AddTile(Times(GeometricMean(ratios)),
-          std::string("as fast as FBGEMM: geometric mean of look-ups ") +
+  AddTile(Times(Median(ratios)),
+          std::string("as fast as FBGEMM: median of look-ups ") +
               (table.in_caches ? "in the caches" : "from memory"),
           tiles);
 }
