@@ -82,8 +82,7 @@ Markup TableOf(const ProductTable& table) {
   std::vector<std::string> heading = {"M × N × K", "qforge, GOPS"};
   for (const std::string& name : names) {
     heading.push_back(PartyOf(name).label + ", GOPS");
-    heading.push_back("times as fast");
-    heading.push_back("quartiles");
+    heading.insert(heading.end(), {"times as fast", "quartiles"});
   }
   std::vector<std::vector<std::string>> rows;
   for (const Product& product : table.products) {

@@ -5,6 +5,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -97,9 +98,9 @@ void Main(int argc, char** argv) {
 
   const bool draw_only = !sources.products.empty() || !sources.look_ups.empty() ||
                          !sources.losses.empty() || !sources.soft_errors.empty();
-  const ResultsFolder folder(draw_only ? "." : results);
+  std::optional<ResultsFolder> folder;  // until all files are read
   if (!draw_only) {
-    options.results = folder.path();
+    options.results = folder.emplace(results).path();
     const std::string machine = sources.machine;
     sources = RunBenchmarks(options);
     if (!machine.empty()) sources.machine = machine;

@@ -29,11 +29,11 @@ std::string Level(double bytes, const std::optional<Machine>& machine) {
   return "memory";
 }
 
-// The median rate of each level, of all shapes for which it was measured.
+// The median rate of each level, of all shapes for which it was measured undisturbed.
 std::vector<Stream> StreamsOf(const ProductTable& table, const std::optional<Machine>& machine) {
   std::map<std::string, std::vector<double>> rates;
   for (const Product& product : table.products) {
-    if (!product.stream_gb_per_s) continue;
+    if (product.disturbed || !product.stream_gb_per_s) continue;
     rates[Level(table.WeightBytes(product), machine)].push_back(*product.stream_gb_per_s);
   }
   std::vector<Stream> streams;
@@ -47,7 +47,7 @@ std::vector<Stream> StreamsOf(const ProductTable& table, const std::optional<Mac
 std::optional<double> IssueRate(const ProductTable& table) {
   std::vector<double> rates;
   for (const Product& product : table.products) {
-    if (product.issue_gops) rates.push_back(*product.issue_gops);
+    if (!product.disturbed && product.issue_gops) rates.push_back(*product.issue_gops);
   }
   return rates.empty() ? std::nullopt : std::make_optional(Median(rates));
 }

@@ -14,10 +14,11 @@ void AddTile(const std::string& figure, const std::string& meaning, Markup* tile
   tile.Add("span", meaning);
 }
 
+// These leave out what was disturbed.
 void AddOfLimit(const ProductTable& table, Markup* tiles) {
   std::vector<double> parts;
   for (const Product& product : table.products) {
-    if (product.of_limit) parts.push_back(product.of_limit->median);
+    if (!product.disturbed && product.of_limit) parts.push_back(product.of_limit->median);
   }
   if (parts.empty()) return;
   AddTile(Percent(Median(parts), 0),
@@ -32,7 +33,7 @@ void AddSpeed(const ProductTable& table, Markup* tiles) {
   for (const Product& product : table.products) {
     double least = std::numeric_limits<double>::infinity();
     for (const PeerFigures& peer : product.peers) least = std::min(least, peer.speedup.median);
-    if (!product.peers.empty()) ratios.push_back(least);
+    if (!product.disturbed && !product.peers.empty()) ratios.push_back(least);
   }
   if (ratios.empty()) return;
   AddTile(Times(GeometricMean(ratios)),

@@ -112,7 +112,7 @@ TEST_F(Compare, ReadsRepetitionsOfGoogleBenchmark) {
   EXPECT_NE(output().find("1 slower, 0 faster; 2 are not"), std::string::npos) << output();
 }
 
-TEST_F(Compare, ReadsLookUpsAndCampaigns) {
+TEST_F(Compare, ReadsOtherTablesAndCampaigns) {
   const auto look_ups = [&](double seconds) {
     const json entry = {{"format", "u4"},
                         {"d", 64},
@@ -123,6 +123,20 @@ TEST_F(Compare, ReadsLookUpsAndCampaigns) {
   };
   EXPECT_EQ(RunOn(Write("a", look_ups(1e-9)) + " " + Write("b", look_ups(1.2e-9))), 1);
   EXPECT_NE(output().find("embedding_bag/u4/d:64/rows:2000/isa:avx2/threads:1"), std::string::npos)
+      << output();
+
+  const auto sparse = [&](double seconds) {
+    const json entry = {{"m", 6},
+                        {"n", 256},
+                        {"k", 512},
+                        {"density", 0.001},
+                        {"accumulate", true},
+                        {"seconds", {{"median", seconds}, {"low", seconds}, {"high", seconds}}}};
+    return json{{"tables", {{{"isa", "avx2"}, {"threads", 1}, {"rows", json::array({entry})}}}}};
+  };
+  EXPECT_EQ(RunOn(Write("a", sparse(1e-6)) + " " + Write("b", sparse(1.2e-6))), 1);
+  EXPECT_NE(output().find("int8_sparse/6x256x512/density:0.001/isa:avx2/threads:1/accumulate"),
+            std::string::npos)
       << output();
 
   const auto campaign = [&](double overhead) {
