@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "report/numbers.h"
 #include "report/sections.h"
@@ -14,9 +15,41 @@ const Party kOther{"other", Shape::kRing, "other methods of that format"};
 
 std::string Loss(double loss) { return Percent(loss, loss < 1e-3 ? 4 : 2); }
 
+using ByFormat = std::map<std::string, const Quantized*>;
+
+// Below the marks. Formats that are so near to each other that their names would overlap share a
+// text.
+void DrawNames(const ByFormat& best, Chart* chart) {
+  constexpr double kNearSize = 1.22, kNearLoss = 1.3;  // ratios
+  constexpr double kBelow = -17;                       // pixels
+  std::vector<std::pair<std::string, const Quantized*>> left(best.begin(), best.end());
+  std::sort(left.begin(), left.end(),
+            [](const auto& a, const auto& b) { return a.second->of_fp32 < b.second->of_fp32; });
+  while (!left.empty()) {
+    const Quantized& first = *left.front().second;
+    const auto is_near = [&](const Quantized& other) {
+      return other.of_fp32 < first.of_fp32 * kNearSize &&
+             std::fabs(std::log(other.loss / first.loss)) < std::log(kNearLoss);
+    };
+    std::string names;
+    Point at{first.of_fp32, first.loss};
+    std::vector<std::pair<std::string, const Quantized*>> others;
+    for (const auto& [format, table] : left) {
+      if (!is_near(*table)) {
+        others.emplace_back(format, table);
+        continue;
+      }
+      names += (names.empty() ? "" : ", ") + format;
+      at = {std::sqrt(first.of_fp32 * table->of_fp32), std::min(at.y, table->loss)};
+    }
+    chart->Label(names, at, 0, kBelow, "middle");
+    left = std::move(others);
+  }
+}
+
 Chart ChartOf(const TableLosses& losses, size_t index) {
   std::vector<double> sizes, values;
-  std::map<std::string, const Quantized*> best;  // by format
+  ByFormat best;
   for (const Quantized& table : losses.tables) {
     if (table.loss <= 0) continue;  // f32 itself: not on a logarithmic scale
     sizes.push_back(table.of_fp32);
@@ -56,10 +89,7 @@ Chart ChartOf(const TableLosses& losses, size_t index) {
                      " of fp32, loss " + Loss(table.loss));
     }
   }
-  constexpr double kBelow = -17;
-  for (const auto& [format, table] : best) {
-    chart.Label(format, {table->of_fp32, table->loss}, 0, kBelow, "middle");
-  }
+  DrawNames(best, &chart);
   return chart;
 }
 
