@@ -27,6 +27,7 @@ struct Row {
   Case which;
   double nanoseconds = 0;
   double gigabytes_per_second = 0;
+  json seconds;  // of a row
   std::optional<double> fbgemm_nanoseconds;
   bool fbgemm_follows = true;  // to the ISA
   Goal over_fbgemm, over_u4, of_limit;
@@ -66,6 +67,8 @@ Row MeasureRow(const Case& which, Isa isa, bool with_fbgemm, int rounds) {
   row.which = which;
   row.nanoseconds = comparison.NanosecondsPerRow(comparison.lookup());
   row.gigabytes_per_second = comparison.GigabytesPerSecond(comparison.lookup());
+  row.seconds = SecondsJson(comparison.rounds(), comparison.lookup(),
+                            static_cast<double>(which.rows_per_call()));
   if (comparison.fbgemm()) {
     row.fbgemm_nanoseconds = comparison.NanosecondsPerRow(*comparison.fbgemm());
     row.fbgemm_follows = FbgemmFollows(which.format.rows, isa);
@@ -152,7 +155,7 @@ json ToJson(const Row& row) {
                  {"row_bytes", row.which.row_bytes()},   {"table_bytes", row.which.table_bytes()},
                  {"table_in", Level(row.which)},         {"ns_per_row", row.nanoseconds},
                  {"gb_per_s", row.gigabytes_per_second}, {"disturbed", row.disturbed},
-                 {"below_target", row.missed()}};
+                 {"below_target", row.missed()},         {"seconds", row.seconds}};
   const auto add = [&](const std::string& name, const Goal& goal) {
     if (!goal.measured) return;
     result[name] = ToJson(*goal.measured);

@@ -90,7 +90,8 @@ json PrintRow(const Shape& shape, double density, Isa isa, bool accumulate, int 
               {"accumulate", accumulate},
               {"us", seconds * 1e6},
               {"gops", comparison.Gops(comparison.qforge)},
-              {"disturbed", disturbed}};
+              {"disturbed", disturbed},
+              {"seconds", SecondsJson(comparison.rounds, comparison.qforge)}};
   if (kHavePeer) {
     const Spread speedup = comparison.Speedup();
     const double peer_seconds = comparison.Seconds(comparison.peer);

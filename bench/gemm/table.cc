@@ -46,6 +46,7 @@ struct S8Figures {
 struct Row {
   Shape shape;
   double gops = 0;
+  json seconds;  // of a call
   std::optional<Spread> of_limit;
   Targets targets;
   std::string bound;
@@ -95,6 +96,7 @@ Row MeasureRow(const Shape& shape, const Operands& operands, Isa isa,
   row.disturbed = comparison.rounds().Disturbed();
   row.packed = comparison.weights().Describe();
   row.gops = comparison.Gops(linear);
+  row.seconds = SecondsJson(comparison.rounds(), linear);
   row.targets = TargetsOf(operands, isa, shape);
   if (s32) {
     const pack::PanelLayout& layout = comparison.weights().matrix().layout;
@@ -158,8 +160,9 @@ void Print(const Row& row) {
 }
 
 json ToJson(const Row& row) {
-  json result = {{"m", row.shape.m}, {"n", row.shape.n},     {"k", row.shape.k},
-                 {"gops", row.gops}, {"packed", row.packed}, {"disturbed", row.disturbed}};
+  json result = {{"m", row.shape.m},      {"n", row.shape.n},     {"k", row.shape.k},
+                 {"gops", row.gops},      {"packed", row.packed}, {"disturbed", row.disturbed},
+                 {"seconds", row.seconds}};
   if (row.s8) {
     result["narrow_inputs"] = row.s8->narrow_inputs;
     result["u8_over_s32"] = ToJson(row.s8->u8_over_s32);

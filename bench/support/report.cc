@@ -11,6 +11,10 @@ nlohmann::json ToJson(const Spread& spread) {
   return {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}};
 }
 
+nlohmann::json SecondsJson(const PairedRounds& rounds, size_t party, double pieces) {
+  return ToJson(rounds.Over([&](size_t round) { return rounds.Seconds(party)[round] / pieces; }));
+}
+
 std::string MachineText() {
   const cpu::CpuInfo& host = cpu::Host();
   const auto size = [](const char* name, const cpu::CacheLevel& level) {

@@ -14,6 +14,11 @@ inline bool Unreliable(double disturbed) { return disturbed > 0.2; }
 
 nlohmann::json ToJson(const Spread& spread);
 
+// The quartiles of a party's times over the rounds, each divided by `pieces` of work per
+// repetition. Tables write them as "seconds" of each entry; qforge_compare takes its noise from
+// them.
+nlohmann::json SecondsJson(const PairedRounds& rounds, size_t party, double pieces = 1);
+
 // The CPU and its caches, in one line.
 std::string MachineText();
 
