@@ -5,13 +5,15 @@ set -eu
 usage() {
   cat >&2 <<'TEXT'
 usage: sh cmake/quickstart.sh demo|test|bench [arguments]
+       sh cmake/quickstart.sh install <folder>
 
-  demo   build, and run the recommendation model; arguments go to dlrm
-  test   build, and run all tests; arguments go to ctest
-  bench  build, and measure a few typical shapes and embedding look-ups; arguments go to gemm_bench,
-         which then runs alone, for example --benchmark_filter=1024x1024x1024
+  demo     build, and run the recommendation model; arguments go to dlrm
+  test     build, and run all tests; arguments go to ctest
+  bench    build, and measure a few typical shapes and embedding look-ups; arguments go to
+           gemm_bench, which then runs alone, for example --benchmark_filter=1024x1024x1024
+  install  build the library, and install it in a folder, for find_package and pkg-config
 
-Installs with apt-get what is missing, and builds in build/release.
+Installs with apt-get what is missing, and builds in build/release, or for install in build/library.
 TEXT
   exit 2
 }
@@ -26,15 +28,34 @@ action=$1
 shift
 case $action in
   demo | test | bench) ;;
+  install)
+    [ $# -eq 1 ] || usage
+    # An absolute path, since the work is done in another folder.
+    mkdir -p -- "$1"
+    prefix=$(CDPATH='' cd -- "$1" && pwd)
+    ;;
   *) usage ;;
 esac
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd -- "$root"
 build=build/release
+options=
 
 packages='g++ cmake ninja-build pkg-config libxbyak-dev libasmjit-dev libcpuinfo-dev
-      libpthreadpool-dev libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev'
+      libpthreadpool-dev'
+case $action in
+  install)
+    build=build/library
+    options='-DQFORGE_BUILD_TESTS=OFF -DQFORGE_BUILD_BENCHMARKS=OFF -DQFORGE_BUILD_TOOLS=OFF'
+    ;;
+  *)
+    packages="$packages
+      libzydis-dev nlohmann-json3-dev libcli11-dev libgtest-dev libbenchmark-dev"
+    ;;
+esac
+[ "$action" != test ] ||
+  packages="$packages libtbb-dev doxygen clang libclang-rt-dev qemu-user"
 
 step() {
   printf '[%s/4] %s\n' "$1" "$2"
@@ -88,7 +109,9 @@ else
 fi
 
 step 2 "configuring $build"
-if ! output=$(cmake --preset release -DQFORGE_WERROR="${QFORGE_WERROR:-OFF}" 2>&1); then
+# shellcheck disable=SC2086  # lists of words
+if ! output=$(cmake --preset release -B "$build" $options \
+  -DQFORGE_WERROR="${QFORGE_WERROR:-OFF}" 2>&1); then
   printf '%s\n' "$output" >&2
   fail 'cmake failed'
 fi
@@ -97,10 +120,11 @@ case $action in
   demo) targets=dlrm ;;
   test) targets=all ;;
   bench) targets='gemm_bench embedding_bag_bench' ;;
+  install) targets=qforge ;;
 esac
 step 3 "building $targets in $build"
 # shellcheck disable=SC2086  # a list of words
-cmake --build --preset release --target $targets || fail 'the build failed'
+cmake --build "$build" --target $targets || fail 'the build failed'
 
 case $action in
   demo)
@@ -119,5 +143,9 @@ case $action in
       set -- --benchmark_filter="^int8/($shapes)/isa:[^/]+/threads:1(/peer:[a-z]+)?/real_time\$"
     fi
     "$build/bench/gemm/gemm_bench" "$@"
+    ;;
+  install)
+    step 4 "installing in $prefix"
+    cmake --install "$build" --prefix "$prefix" >/dev/null || fail 'the installation failed'
     ;;
 esac

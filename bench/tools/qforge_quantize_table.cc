@@ -377,6 +377,9 @@ int main(int argc, char** argv) {
                               "bytes from row to row; default: no gap between them"))
       ->type_name("N")
       ->group(kDetails);
+  of_one_table(app.add_flag("--row-checksum", options.row_checksum,
+                            "end each row with a checksum, by which look-ups see flipped bits"))
+      ->group(kDetails);
   of_one_table(
       app.add_option("--exponent-bias", options.exponent_bias, "of e4m3 (default 7) and e5m2 (15)"))
       ->type_name("N")

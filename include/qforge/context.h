@@ -11,8 +11,8 @@
 #pragma GCC visibility push(default)
 namespace qforge {
 
-// The caller's thread pool. Implementations must be usable from several threads at once if the
-// operations are.
+// The caller's thread pool; qforge/threads/ has adapters. Implementations must be usable from
+// several threads at once if operations are, and within their tasks if callbacks run operations.
 class ThreadPool {
  public:
   using Task = void (*)(void* argument, int64_t index) noexcept;
@@ -28,7 +28,7 @@ class ThreadPool {
 struct ContextOptions {
   // The most threads an operation may use. 0 means all of `pool`, or 1 without a pool. With no pool
   // and more than 1, a pool of that many threads is made (pthreadpool; kUnsupported in a build
-  // without it).
+  // without it); children made by fork() make their own.
   int max_threads = 0;
   // Borrowed; must outlive the context and all operations made from it.
   ThreadPool* pool = nullptr;

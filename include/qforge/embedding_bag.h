@@ -73,11 +73,12 @@ struct EmbeddingBagOptions {
 };
 
 // Soft errors. Where a table has checksums, the bytes of all rows of a bag are added to their
-// checksums, of twotier4 those of their codebooks too, and the total must be 0 at the end of the
-// bag: integers, compared exactly, so that there is no false alarm, and any one bit that flips in
-// payload, parameters, codebook or checksum is noticed. (Sums are of 32 bits: where one row stands
-// in a bag a multiple of 2^25 times, it is not.) Without pooling each position is a bag. What
-// happens then is up to SoftErrorOptions::policy:
+// checksums, and the total must be 0 at the end of the bag: integers, compared exactly, so that
+// there is no false alarm, and any one bit that flips in payload, parameters, codebook or checksum
+// is noticed. The codebooks of twotier4 are added with the rows that name them, or, where fewer
+// than the rows that a thread looks up, all of them beforehand, once per call. (Sums are of 32
+// bits: where one row stands in a bag a multiple of 2^25 times, it is not.) Without pooling each
+// position is a bag. What happens then is up to SoftErrorOptions::policy:
 //
 //   kReport     the call succeeds; the bag holds what its rows gave as they were read
 //   kRecompute  the rows are read from memory once more; if they agree now the bag is right, and

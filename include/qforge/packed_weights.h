@@ -30,11 +30,12 @@ enum class Accumulation : uint8_t {
   // prove that nothing can overflow, which packing arranges for as many as it can, and in 32 bits
   // elsewhere.
   kExact,
-  // The statistical schedule of FBGEMM (arXiv 2101.05615, 16-bit accumulation), which may saturate:
-  // two neighbouring products, of k and k + 1 for even k, are added with saturation to
-  // s16; such sums of k % 4 < 2, and those of the others, are added with saturation in two s16,
-  // over 256 k from a multiple of 256 on; those go to 32 bits. If K % 256 is below 4, the rest of K
-  // belongs to the 256 k before it. It is here to give the results of others, not for its speed.
+  // The statistical schedule of 16-bit accumulation (arXiv 2101.05615), which may saturate: two
+  // neighbouring products, of k and k + 1 for even k, are added with saturation to s16; such sums
+  // of k % 4 < 2, and those of the others, are added with saturation in two s16, over 256 k from
+  // a multiple of 256 on; those go to 32 bits. If K % 256 is below 4, the rest of K belongs to the
+  // 256 k before it. FBGEMM keeps one such s16 and not two, and so saturates in other places. It is
+  // here to show what saturation does, not for its speed.
   kSaturating16,
 };
 
@@ -88,6 +89,31 @@ struct FloatWeightsOptions {
   bool soft_error_check = false;  // as PackedWeightsOptions::soft_error_check
 };
 
+// What becomes of weights in a file that are packed for another instruction set than one would pack
+// them for here. Weights that are packed again are those that Create() would have made here: the
+// same panels, and the same bits of every product.
+enum class Repack : uint8_t {
+  kNever,     // they are used as they are; where this machine or a cap forbids it, refused
+  kIfNeeded,  // packed again where they would be refused
+  kForBest,   // packed again unless they are for BestIsa(max_isa)
+};
+
+struct LoadWeightsOptions {
+  // As PackedWeightsOptions::max_isa: weights for anything beyond are not used as they are.
+  Isa max_isa = kHighestIsa;
+  Repack repack = Repack::kIfNeeded;
+};
+
+struct MapWeightsOptions {
+  Isa max_isa = kHighestIsa;  // as LoadWeightsOptions::max_isa
+  // With another choice weights that had to be packed again are in memory of their own.
+  Repack repack = Repack::kNever;
+  // Reads all weights, to compare them with their checksum and what has been derived from them with
+  // them, as Load() does. Without it the rest of the file is verified, and that nothing among the
+  // weights leads a kernel out of bounds.
+  bool verify = false;
+};
+
 // Immutable; a handle whose copies share the data. Safe to use from any number of threads.
 class PackedWeights {
  public:
@@ -109,6 +135,41 @@ class PackedWeights {
                                       const FloatWeightsOptions& options = {}) noexcept {
     return CreateFloat(weights, options);
   }
+
+  // The file form: a header with version and checksums, scales, sums and the like, then the weights
+  // as they are in memory, for one instruction set. It is the same in files and in memory, and may
+  // lie anywhere in a file of the caller's. What it says is not trusted: whatever the bytes are,
+  // they are refused, or no operation on the weights reads or writes out of bounds. (The checksums
+  // find accidents. Whoever changes a file on purpose can change its weights.)
+  //
+  // Reading gives, with "path" or "bytes" as the field: kDataCorrupted where something does not
+  // match, kUnsupported for what is no such form, of another version, or for an instruction set
+  // that is not here and options.repack does not help, kInvalidArgument where there is no such file
+  // or no access. Weights with soft_error_check keep it; saving them, which fails where Scrub()
+  // does, and reading them preserves the checksums of their creation.
+
+  // Replaces a file when the new one is complete, keeps its mode, and follows symbolic links.
+  Status Save(const std::string& path) const noexcept;
+  // Reads a file and verifies all of it.
+  static Result<PackedWeights> Load(const std::string& path,
+                                    const LoadWeightsOptions& options = {}) noexcept;
+  // Reads weights from the file as they are used, without a copy, in as many processes as like to.
+  // The file may be deleted, or replaced as Save() does, but must not be written to or cut
+  // short: reading weights that are no longer there ends the process (SIGBUS), and what is written
+  // later has been verified by nobody.
+  static Result<PackedWeights> Map(const std::string& path,
+                                   const MapWeightsOptions& options = {}) noexcept;
+
+  int64_t serialized_bytes() const noexcept;
+  // Writes the form to `bytes`, of that size.
+  Status Serialize(ArrayView<uint8_t> bytes) const noexcept;
+  // Copies and verifies a form in memory; `bytes` needs no alignment.
+  static Result<PackedWeights> Deserialize(ArrayView<const uint8_t> bytes,
+                                           const LoadWeightsOptions& options = {}) noexcept;
+  // Uses the weights where they are, in a file that the caller has mapped, say. `bytes` begins at a
+  // multiple of 64, outlives the weights and what is made from them, and does not change.
+  static Result<PackedWeights> Borrow(ArrayView<const uint8_t> bytes,
+                                      const MapWeightsOptions& options = {}) noexcept;
 
   DataType type() const noexcept;    // kS8, kF32, kF16 or kBF16
   int64_t inputs() const noexcept;   // K, per group
@@ -133,6 +194,10 @@ class PackedWeights {
   }
 
  private:
+  // Of a form that is in memory in some way.
+  struct Opening;
+  static Result<PackedWeights> Open(Opening opening);
+  static Result<PackedWeights> PackAgain(const pack::PackedMatrix& matrix, Isa max_isa);
   static Result<PackedWeights> CreateFloat(const InputMatrix& weights,
                                            const FloatWeightsOptions& options) noexcept;
   explicit PackedWeights(std::shared_ptr<const pack::PackedMatrix> matrix) noexcept

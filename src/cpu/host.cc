@@ -137,6 +137,25 @@ void ReadTopologyAndCaches(CpuInfo* info) noexcept {
   }
 }
 
+// Where a program links another library that contains a cpuinfo of its own, that one may answer
+// here, with its own layout of the answers: every feature then looks like some other. Asked are
+// features that neither side hides where the operating system saves the registers.
+bool AgreesWithCpuid(const XbyakCpu& xbyak, const CpuFeatures& features) noexcept {
+  const auto agree = [&](bool cpuinfo_answer, const XbyakCpu::Type& type) {
+    return cpuinfo_answer == xbyak.has(type);
+  };
+  if (!agree(cpuinfo_has_x86_sse4_1(), XbyakCpu::tSSE41)) return false;
+  if (!features.ymm_state) return true;
+  if (!agree(cpuinfo_has_x86_avx2(), XbyakCpu::tAVX2) ||
+      !agree(cpuinfo_has_x86_fma3(), XbyakCpu::tFMA) ||
+      !agree(cpuinfo_has_x86_f16c(), XbyakCpu::tF16C)) {
+    return false;
+  }
+  return !features.zmm_state || (agree(cpuinfo_has_x86_avx512bw(), XbyakCpu::tAVX512BW) &&
+                                 agree(cpuinfo_has_x86_avx512dq(), XbyakCpu::tAVX512DQ) &&
+                                 agree(cpuinfo_has_x86_avx512vl(), XbyakCpu::tAVX512VL));
+}
+
 bool StartCpuinfo() noexcept {
   // It prints an error where it cannot read this, as in a sandbox without /proc; a library must
   // not.
@@ -149,8 +168,12 @@ CpuInfo Detect() noexcept {
   const XbyakCpu xbyak;
   info.family = xbyak.displayFamily;
   info.model = xbyak.displayModel;
-  const bool cpuinfo_works = StartCpuinfo();
+  bool cpuinfo_works = StartCpuinfo();
   info.features = DetectFeatures(xbyak, cpuinfo_works);
+  if (cpuinfo_works && !AgreesWithCpuid(xbyak, info.features)) {
+    cpuinfo_works = false;
+    info.features = DetectFeatures(xbyak, cpuinfo_works);
+  }
   if (cpuinfo_works) {
     ReadTopologyAndCaches(&info);
   } else {

@@ -1,6 +1,7 @@
 #include "kernels/embedding_decoder.h"
 
 #include <cstddef>
+#include <limits>
 
 #include "kernels/embedding_decoder_base.h"
 
@@ -17,15 +18,30 @@ namespace xb = qforge_xbyak;
 class FloatDecoder final : public DecoderBase {
  public:
   FloatDecoder(Emitter& emitter, const EmbeddingKernel& kernel, const DecoderRegisters& registers)
-      : DecoderBase(emitter, kernel, registers), adder_(emitter, kernel, Exponent(kernel)) {
+      : DecoderBase(emitter, kernel, registers),
+        adder_(emitter, kernel, Exponent(kernel)),
+        byte_groups_(emitter, kernel, 3, kernel.fast_subnormals ? kLongestInGroups : 0) {
     if (kernel_.fast_subnormals) fields_ = e_.vectors().Take();
   }
 
   int WindowBytes() const override { return e_.lanes() * shape_.element_bits / 8; }
-  bool LoadsWholeBytes() const override { return shape_.element_bits > 8; }
+  LoadedBytes BytesToCheck() const override {
+    return shape_.element_bits > 8 || !Groups().empty() ? LoadedBytes::kAll : LoadedBytes::kNone;
+  }
+
+  std::vector<int> Groups() const override {
+    if (byte_groups_.used()) return {ByteGroups::kParts};
+    return {};
+  }
+
+  int ColumnOf(const ColumnVector& columns, int lane) const override {
+    if (columns.parts > 1) return ByteGroups::ColumnOf(columns.part, lane);
+    return RowDecoder::ColumnOf(columns, lane);
+  }
 
   void EmitKernelStart() override {
     adder_.EmitKernelStart();
+    byte_groups_.EmitKernelStart();
     if (kernel_.fast_subnormals) e_.Load(fields_, e_.Constant32(kFieldsOfE4M3));
   }
 
@@ -35,7 +51,7 @@ class FloatDecoder final : public DecoderBase {
       const Address window = e_.ptr[Window(columns, row)];
       return weighted() ? e_.FmaAddF32(sum, r_.weight, window) : e_.AddF32(sum, sum, window);
     }
-    EmitLoad(x, columns, row);
+    columns.parts > 1 ? EmitLoadPart(x, columns, row) : EmitLoad(x, columns, row);
     if (!weighted()) return adder_.EmitAdd(sum, x);
     EmitScaleByPower(x);
     e_.FmaAddF32(sum, r_.weight, e_.Full(x));
@@ -50,6 +66,9 @@ class FloatDecoder final : public DecoderBase {
   }
 
  private:
+  // Of e4m3, in multiples of lanes. Beyond, sorting out columns takes what groups save.
+  static constexpr int kLongestInGroups = 8;
+
   // Where an f32 has the sign, the four lower bits of the exponent and the three upper ones of the
   // mantissa.
   static constexpr uint32_t kFieldsOfE4M3 = 0x87F00000;
@@ -80,6 +99,15 @@ class FloatDecoder final : public DecoderBase {
                                                 : e_.Low(to));
   }
 
+  // e4m3 that is summed as an f32 with another exponent bias.
+  void EmitLoadPart(Vec to, const ColumnVector& columns, const RowTerms& row) {
+    const Vec group = r_.scratch[1];
+    if (columns.part == 0) EmitLoadGroup(group, columns, row);
+    byte_groups_.EmitPart(to, group, columns.part);
+    e_.vpsrad(e_.Full(to), e_.Full(to), 4);
+    e_.And(to, to, e_.Full(fields_));
+  }
+
   void EmitConvert(Vec to, const xb::Operand& from) {
     switch (kernel_.format) {
       case RowFormat::kF16:
@@ -102,6 +130,7 @@ class FloatDecoder final : public DecoderBase {
   }
 
   Adder adder_;
+  ByteGroups byte_groups_;
   Vec fields_;
 };
 
@@ -112,10 +141,26 @@ class ByteDecoder final : public DecoderBase {
   ByteDecoder(Emitter& emitter, const EmbeddingKernel& kernel, const DecoderRegisters& registers)
       : DecoderBase(emitter, kernel, registers),
         scale_(e_.vectors().Take()),
-        bias_(e_.vectors().Take()) {}
+        bias_(e_.vectors().Take()),
+        groups_(emitter, kernel, 0, std::numeric_limits<int>::max()) {}
 
   int WindowBytes() const override { return e_.lanes(); }
-  bool LoadsWholeBytes() const override { return kernel_.dimension < 8 * e_.lanes(); }
+  LoadedBytes BytesToCheck() const override {
+    return groups_.used() || kernel_.dimension < 8 * e_.lanes() ? LoadedBytes::kAll
+                                                                : LoadedBytes::kNone;
+  }
+
+  std::vector<int> Groups() const override {
+    if (groups_.used()) return {ByteGroups::kParts};
+    return {};
+  }
+
+  int ColumnOf(const ColumnVector& columns, int lane) const override {
+    if (columns.parts > 1) return ByteGroups::ColumnOf(columns.part, lane);
+    return RowDecoder::ColumnOf(columns, lane);
+  }
+
+  void EmitKernelStart() override { groups_.EmitKernelStart(); }
 
   void EmitBagStart() override { e_.Zero(bias_); }
 
@@ -135,8 +180,16 @@ class ByteDecoder final : public DecoderBase {
   }
 
   void EmitAdd(Vec sum, const ColumnVector& columns, const RowTerms& row) override {
-    EmitLoad(r_.scratch[0], columns, row);
-    e_.FmaAddF32(sum, r_.scratch[0], e_.Full(scale_));
+    const Vec x = r_.scratch[0];
+    if (columns.parts > 1) {
+      const Vec group = r_.scratch[1];
+      if (columns.part == 0) EmitLoadGroup(group, columns, row);
+      groups_.EmitPart(x, group, columns.part);
+      e_.ConvertS32ToF32(x, x);
+    } else {
+      EmitLoad(x, columns, row);
+    }
+    e_.FmaAddF32(sum, x, e_.Full(scale_));
   }
 
   void EmitDecode(Vec to, const ColumnVector& columns, const RowTerms& row) override {
@@ -172,6 +225,7 @@ class ByteDecoder final : public DecoderBase {
 
   const Vec scale_;
   const Vec bias_;
+  ByteGroups groups_;
 };
 
 }  // namespace

@@ -11,8 +11,9 @@ namespace qforge::kernels {
 // embedding_walk.cc; EmbeddingFunction
 void GenerateEmbedding(jit::Emitter& emitter, const EmbeddingKernel& kernel);
 
-// embedding_scrub.cc; ScrubFunction
+// embedding_scrub.cc; ScrubFunction and RowSumFunction
 void GenerateScrub(jit::Emitter& emitter, int64_t bytes, RowCheck check);
+void GenerateRowSum(jit::Emitter& emitter, int64_t bytes, RowCheck check);
 
 // embedding_check.cc; CheckIndicesFunction
 void GenerateCheckIndices(jit::Emitter& emitter, int index_bytes);

@@ -74,6 +74,10 @@ bool Exists(const EmbeddingKernel& kernel) {
   }
   if (kernel.check > RowCheck::kBeside) return false;
   if (kernel.sampled && kernel.check == RowCheck::kNone) return false;
+  if (kernel.checks_codebooks &&
+      (kernel.check == RowCheck::kNone || kernel.format != RowFormat::kTwoTier4)) {
+    return false;
+  }
   return kernel.output == DataType::kF32 || kernel.output == DataType::kF16 ||
          kernel.output == DataType::kBF16;
 }
@@ -116,9 +120,9 @@ const char* CheckName(RowCheck check) {
   return "";
 }
 
-std::string ScrubName(Isa isa, int64_t bytes, RowCheck check) {
-  return std::string("embedding_") + cpu::Traits(WithoutBf16(isa)).name + "_scrub" +
-         CheckName(check) + "_bytes" + std::to_string(bytes);
+std::string ScrubName(const char* what, Isa isa, int64_t bytes, RowCheck check) {
+  return std::string("embedding_") + cpu::Traits(WithoutBf16(isa)).name + what + CheckName(check) +
+         "_bytes" + std::to_string(bytes);
 }
 
 bool ScrubExists(Isa isa, int64_t bytes, RowCheck check) {
@@ -152,6 +156,32 @@ Status NoSuchCheck(Isa isa, int index_bytes) {
                        static_cast<int>(isa), index_bytes);
 }
 
+// Kernels that go through rows of so many bytes with their checksums.
+Result<jit::CodeBytes> EmitOverRows(void (*generate)(jit::Emitter&, int64_t, RowCheck),
+                                    const char* what, Isa isa, int64_t bytes,
+                                    RowCheck check) noexcept {
+  if (!ScrubExists(isa, bytes, check)) return NoSuchScrub(isa, bytes);
+  try {
+    return jit::Emit(WithoutBf16(isa), ScrubName(what, isa, bytes, check),
+                     [&](jit::Emitter& emitter) { generate(emitter, bytes, check); });
+  } catch (const std::bad_alloc&) {  // the name
+    return NoMemory();
+  }
+}
+
+Result<const jit::Kernel*> GetOverRows(Result<jit::CodeBytes> (*emit)(Isa, int64_t,
+                                                                      RowCheck) noexcept,
+                                       const char* what, Isa isa, int64_t bytes,
+                                       RowCheck check) noexcept {
+  if (!ScrubExists(isa, bytes, check)) return NoSuchScrub(isa, bytes);
+  try {
+    return jit::FindOrEmit(ScrubName(what, isa, bytes, check),
+                           [&] { return emit(isa, bytes, check); });
+  } catch (const std::bad_alloc&) {  // the name
+    return NoMemory();
+  }
+}
+
 }  // namespace
 
 std::string EmbeddingKernel::Name() const {
@@ -172,6 +202,7 @@ std::string EmbeddingKernel::Name() const {
   }
   if (fast_subnormals) name += "_fastsubnormals";
   name += CheckName(check);
+  if (checks_codebooks) name += "codebooks";
   if (sampled) name += "sampled";
   name += std::string("_to_") + DataTypeName(output);
   return name;
@@ -197,23 +228,19 @@ Result<const jit::Kernel*> GetEmbeddingKernel(const EmbeddingKernel& kernel) noe
 }
 
 Result<jit::CodeBytes> EmitScrub(Isa isa, int64_t bytes, RowCheck check) noexcept {
-  if (!ScrubExists(isa, bytes, check)) return NoSuchScrub(isa, bytes);
-  try {
-    return jit::Emit(WithoutBf16(isa), ScrubName(isa, bytes, check),
-                     [&](jit::Emitter& emitter) { GenerateScrub(emitter, bytes, check); });
-  } catch (const std::bad_alloc&) {  // the name
-    return NoMemory();
-  }
+  return EmitOverRows(GenerateScrub, "_scrub", isa, bytes, check);
 }
 
 Result<const jit::Kernel*> GetScrub(Isa isa, int64_t bytes, RowCheck check) noexcept {
-  if (!ScrubExists(isa, bytes, check)) return NoSuchScrub(isa, bytes);
-  try {
-    return jit::FindOrEmit(ScrubName(isa, bytes, check),
-                           [&] { return EmitScrub(isa, bytes, check); });
-  } catch (const std::bad_alloc&) {  // the name
-    return NoMemory();
-  }
+  return GetOverRows(EmitScrub, "_scrub", isa, bytes, check);
+}
+
+Result<jit::CodeBytes> EmitRowSum(Isa isa, int64_t bytes, RowCheck check) noexcept {
+  return EmitOverRows(GenerateRowSum, "_sum", isa, bytes, check);
+}
+
+Result<const jit::Kernel*> GetRowSum(Isa isa, int64_t bytes, RowCheck check) noexcept {
+  return GetOverRows(EmitRowSum, "_sum", isa, bytes, check);
 }
 
 Result<jit::CodeBytes> EmitCheckIndices(Isa isa, int index_bytes) noexcept {

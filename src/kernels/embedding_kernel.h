@@ -9,11 +9,11 @@
 // that MXCSR holds its default. Kernels keep no state.
 //
 // A kernel that checks also adds up the bytes of all rows of a bag with their checksums
-// (qforge/row_layout.h), of twotier4 those of the codebooks too; without pooling a row is a bag. It
-// returns `end`, or the first row of the output for which the total is not 0: with that one
-// written, it goes no further. Sums are of 32 bits, so that a bit which has flipped goes unseen
-// where its row stands in the bag a multiple of 2^25 times. What a kernel returns that does not
-// check means nothing.
+// (qforge/row_layout.h), and with checks_codebooks those of the codebooks that they name; without
+// pooling a row is a bag. It returns `end`, or the first row of the output for which the total is
+// not 0: with that one written, it goes no further. Sums are of 32 bits, so that a bit which has
+// flipped goes unseen where its row stands in the bag a multiple of 2^25 times. What a kernel
+// returns that does not check means nothing.
 #ifndef QFORGE_KERNELS_EMBEDDING_KERNEL_H_
 #define QFORGE_KERNELS_EMBEDDING_KERNEL_H_
 
@@ -65,7 +65,8 @@ struct EmbeddingKernel {
   bool fast_subnormals = false;
   DataType output = DataType::kF32;  // kF32, kF16, kBF16
   RowCheck check = RowCheck::kNone;
-  bool sampled = false;  // not all bags are checked
+  bool sampled = false;           // not all bags are checked
+  bool checks_codebooks = false;  // twotier4 that is checked: those that rows name, with each row
 
   // Unique among kernels with different bytes; fit for a symbol and a file name.
   std::string Name() const;
@@ -89,8 +90,8 @@ struct EmbeddingArguments {
 
   // Of kernels that check.
   const std::byte* checksums;           // kBeside: one behind the other
-  const std::byte* codebook_checksums;  // twotier4
-  int64_t last_codebook;                // likewise; is taken for those that are not there
+  const std::byte* codebook_checksums;  // checks_codebooks
+  int64_t last_codebook;                // twotier4; is taken for those that are not there
   int64_t first_checked;                // sampled: this row of the output, and from there on
   int64_t check_interval;               // every so many
 };
@@ -114,6 +115,11 @@ struct ScrubArguments {
 using ScrubFunction = int64_t(const ScrubArguments*);
 Result<jit::CodeBytes> EmitScrub(Isa isa, int64_t bytes, RowCheck check) noexcept;
 Result<const jit::Kernel*> GetScrub(Isa isa, int64_t bytes, RowCheck check) noexcept;
+
+// The sum of such rows and their checksums, in 32 bits: 0 unless a bit of any of them has flipped.
+using RowSumFunction = int64_t(const ScrubArguments*);
+Result<jit::CodeBytes> EmitRowSum(Isa isa, int64_t bytes, RowCheck check) noexcept;
+Result<const jit::Kernel*> GetRowSum(Isa isa, int64_t bytes, RowCheck check) noexcept;
 
 // Whether all of `count` indices of 4 or 8 bytes lie in [0, rows): the pass that comes before a
 // look-up. 1 or 0.

@@ -21,7 +21,7 @@ constexpr int64_t kCodebookBytes = 32;
 constexpr int64_t kMostUnrolled = 64;
 
 // Registers for weights, where there are many. Others come from memory each time.
-constexpr size_t kMostHeld = 4;
+constexpr int kMostHeld = 4;
 
 // A dot product takes 4 or 5 cycles, in which others cannot be added to the same sum. Up to so many
 // windows of a row have a sum each. More share two, which are added to the total row by row.
@@ -78,13 +78,12 @@ CheckedWindows::CheckedWindows(const CheckedBytes& stretch, int vector_bytes) {
   looped_ = (other - windows_.begin()) / kUnrolled * kUnrolled;
 }
 
-RowChecker::RowChecker(Emitter& emitter, const CheckedRow& row, const Vec* scratch,
-                       const Register& counter)
+RowChecker::RowChecker(Emitter& emitter, const CheckedRow& row, int most_vectors,
+                       const Vec* scratch, const Register& counter)
     : e_(emitter),
       weights_scratch_(scratch[0]),
       bytes_scratch_(scratch[1]),
       counter_(counter),
-      loaded_width_(row.loaded_width),
       checksum_bytes_(base::ChecksumBytes(row.bytes)) {
   const bool beside = row.check == RowCheck::kBeside;
   CheckedBytes in_row;
@@ -93,13 +92,10 @@ RowChecker::RowChecker(Emitter& emitter, const CheckedRow& row, const Vec* scrat
   in_row.loaded_begin = row.loaded_begin;
   in_row.loaded_end = row.loaded_end;
   row_ = CheckedWindows(in_row, e_.vector_bytes());
-  if (loaded_width_ != 0) {
-    CountWindows(loaded_width_,
-                 base::CeilDiv<int64_t>(row.loaded_end - row.loaded_begin, loaded_width_));
-    if (e_.evex()) {
-      held_.push_back(
-          {std::vector<uint8_t>(static_cast<size_t>(loaded_width_), 1), e_.vectors().Take()});
-    }
+  int widest_load = 0;
+  for (const CheckedRow::Loads& loads : row.loads) {
+    CountWindows(loads.width, loads.count);
+    widest_load = std::max(widest_load, loads.width);
   }
   CountWindows(row_);
   if (beside) {
@@ -113,11 +109,18 @@ RowChecker::RowChecker(Emitter& emitter, const CheckedRow& row, const Vec* scrat
     CountWindows(codebook_);
     CountWindows(codebook_checksum_);
   }
-  TakeSums();
+  const bool in_turn = e_.evex() && e_.traits().vnni;
+  if (in_turn && row.short_rows) SumRows();
+  for (Sums& sums : sums_) sums.vectors.push_back(e_.vectors().Take());
+  const int left = most_vectors - static_cast<int>(sums_.size()) - (sums_rows_ ? 1 : 0);
   if (!e_.evex()) return;
-  for (const CheckedWindows* stretch : {&row_, &checksum_, &codebook_, &codebook_checksum_}) {
-    HoldWeights(*stretch);
+  if (widest_load != 0) {
+    HoldWeights(std::vector<uint8_t>(static_cast<size_t>(widest_load), 1), left);
   }
+  for (const CheckedWindows* stretch : {&row_, &checksum_, &codebook_, &codebook_checksum_}) {
+    HoldWeights(*stretch, left);
+  }
+  if (in_turn && !sums_rows_) TakeSums(left - static_cast<int>(held_.size()));
 }
 
 void RowChecker::CountWindows(const CheckedWindows& stretch) {
@@ -135,31 +138,46 @@ void RowChecker::CountWindows(int width, int64_t windows) {
   sums_.push_back({width, windows, {}, {}});
 }
 
-void RowChecker::TakeSums() {
+void RowChecker::SumRows() {
+  sums_rows_ = true;
+  Sums all{0, 0, {}, e_.vectors().Take(1)};
+  for (const Sums& sums : sums_) all.width = std::max(all.width, sums.width);
+  sums_ = {all};
+}
+
+// More than one of a width, for dot products that need not wait for each other.
+void RowChecker::TakeSums(int most_vectors) {
   for (Sums& sums : sums_) {
-    const bool in_turn = e_.evex() && e_.traits().vnni;
-    if (sums.windows > kMostSums && in_turn) {
-      sums.vectors = e_.vectors().Take(kSharedSums);
-      sums.totals = e_.vectors().Take(1);
-    } else {
-      sums.vectors = e_.vectors().Take(in_turn ? static_cast<int>(sums.windows) : 1);
-    }
+    const bool shared = sums.windows > kMostSums;
+    const int vectors = shared ? kSharedSums : static_cast<int>(sums.windows);
+    const int more = vectors - 1 + (shared ? 1 : 0);
+    if (more > most_vectors) continue;
+    most_vectors -= more;
+    while (std::ssize(sums.vectors) < vectors) sums.vectors.push_back(e_.vectors().Take());
+    if (shared) sums.totals = e_.vectors().Take(1);
   }
+}
+
+int RowChecker::SumWidth(int width) const {
+  return sums_rows_ ? sums_.front().width : std::max(width, 16);
 }
 
 Vec RowChecker::NextSum(int width) {
   const auto sums = std::find_if(sums_.begin(), sums_.end(), [&](const Sums& candidate) {
-    return candidate.width == std::max(width, 16);
+    return candidate.width == SumWidth(width);
   });
   return sums->vectors[sums->next++ % sums->vectors.size()];
 }
 
-void RowChecker::HoldWeights(const CheckedWindows& stretch) {
+void RowChecker::HoldWeights(const CheckedWindows& stretch, int most_vectors) {
   for (const CheckedWindows::Window& window : stretch.windows()) {
-    if (held_.size() == kMostHeld) return;
-    if (FindHeld(window.weights) != nullptr) continue;
-    held_.push_back({window.weights, e_.vectors().Take()});
+    HoldWeights(window.weights, most_vectors);
   }
+}
+
+void RowChecker::HoldWeights(const std::vector<uint8_t>& weights, int most_vectors) {
+  if (std::ssize(held_) >= std::min(kMostHeld, most_vectors)) return;
+  if (FindHeld(weights) == nullptr) held_.push_back({weights, e_.vectors().Take()});
 }
 
 // Weights of a narrow window may be the first of a wide one's; but those that fill no 16 bytes, of
@@ -208,13 +226,14 @@ void RowChecker::EmitRowEnd() {
   }
 }
 
-void RowChecker::EmitLoaded(Vec bytes, int skipped, int count) {
-  std::vector<uint8_t> weights(static_cast<size_t>(loaded_width_), 0);
+void RowChecker::EmitLoaded(Vec bytes, int width, int skipped, int count) {
+  std::vector<uint8_t> weights(static_cast<size_t>(width), 0);
   std::fill_n(weights.begin() + skipped, count, uint8_t{1});
   const HeldWeights* const held = FindHeld(weights);
   const Vec by = held == nullptr ? weights_scratch_ : held->vector;
   if (held == nullptr) e_.Load(by, Constant(weights));
-  EmitAddProducts(NextSum(loaded_width_), loaded_width_, by, Part(bytes, loaded_width_));
+  const int sum_width = SumWidth(width);
+  EmitAddProducts(NextSum(width), sum_width, by, Part(bytes, sum_width));
 }
 
 void RowChecker::EmitStretch(const CheckedWindows& stretch, const AddressTerms& at) {
@@ -244,9 +263,12 @@ void RowChecker::EmitWindow(const CheckedWindows::Window& window, const AddressT
   const HeldWeights* const held = FindHeld(weights);
   const Vec by = held == nullptr ? weights_scratch_ : held->vector;
   if (held == nullptr) e_.Load(by, Constant(weights));
-  if (width >= 16) return EmitAddProducts(sum, width, by, e_.ptr[at]);
+  const int sum_width = SumWidth(width);
+  if (width == sum_width) return EmitAddProducts(sum, width, by, e_.ptr[at]);
   const xb::Xmm bytes = e_.Low(bytes_scratch_);
-  if (width == 2) {
+  if (width >= 16) {
+    e_.vmovups(Part(bytes_scratch_, width), e_.ptr[at]);
+  } else if (width == 2) {
     e_.vpbroadcastw(bytes, e_.ptr[at]);  // only the first two have a weight
   } else if (width == 8) {
     e_.vmovq(bytes, e_.ptr[at]);
@@ -258,7 +280,7 @@ void RowChecker::EmitWindow(const CheckedWindows::Window& window, const AddressT
       e_.vpinsrb(bytes, bytes, e_.ptr[at + i], static_cast<uint8_t>(i));
     }
   }
-  EmitAddProducts(sum, width, by, bytes);
+  EmitAddProducts(sum, sum_width, by, Part(bytes_scratch_, sum_width));
 }
 
 // Clobbers the scratch of the weights.

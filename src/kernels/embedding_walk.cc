@@ -72,15 +72,19 @@ class Walk {
         lines_(LinesToPrefetch(shape_.bytes, kernel)),
         registers_(TakeRegisters()) {
     decoder_ = RowDecoder::Make(e_, kernel, registers_);
-    if (kernel.check != RowCheck::kNone) {
-      checker_ = std::make_unique<RowChecker>(e_, RowToCheck(), &registers_.scratch[1], kScratch);
-    }
+    const bool check = kernel.check != RowCheck::kNone;
+    const int kept = check ? RowChecker::LeastVectors(e_) : 0;
     blocks_ = CutIntoBlocks(kernel, e_.lanes(), decoder_->WindowBytes(), decoder_->Groups(),
-                            e_.vectors().Free());
+                            e_.vectors().Free() - kept);
     for (const ColumnBlock& block : blocks_) {
       sums_.resize(std::max(sums_.size(), block.vectors.size()));
     }
     for (Vec& sum : sums_) sum = e_.vectors().Take();
+    if (!check) return;
+    // The second one holds what a group has loaded.
+    const Vec scratch[] = {registers_.scratch[2], registers_.scratch[1]};
+    checker_ =
+        std::make_unique<RowChecker>(e_, RowToCheck(), e_.vectors().Free(), scratch, kScratch);
   }
 
   void Generate();
@@ -110,13 +114,30 @@ class Walk {
     CheckedRow row;
     row.bytes = shape_.content;
     row.check = kernel_.check;
-    row.codebooks = kernel_.format == RowFormat::kTwoTier4;
-    if (!decoder_->LoadsWholeBytes()) return row;
+    row.codebooks = kernel_.checks_codebooks;
+    row.short_rows = shape_.element_bits == 16 && kernel_.dimension <= e_.lanes();
+    if (!checks_loaded()) return row;
     row.loaded_begin = shape_.payload;
-    row.loaded_end = shape_.payload + kernel_.dimension * shape_.element_bits / 8;
-    row.loaded_width = decoder_->WindowBytes();
+    row.loaded_end = shape_.payload;
+    for (const ColumnBlock& block : blocks_) {
+      for (const ColumnVector& columns : block.vectors) {
+        if (columns.parts == 1 && !all_are_loaded()) continue;
+        row.loaded_end += block.repeat * columns.count * shape_.element_bits / 8;
+        if (columns.part != 0) continue;
+        const int group_bytes = columns.parts * columns.count * shape_.element_bits / 8;
+        row.loads.push_back(
+            {columns.parts > 1 ? group_bytes : decoder_->WindowBytes(), block.repeat});
+      }
+    }
     return row;
   }
+  // Whether the decoder adds bytes of its columns to the sums that are checked, and whether it adds
+  // all.
+  bool checks_loaded() const {
+    return all_are_loaded() ||
+           (decoder_->BytesToCheck() == RowDecoder::LoadedBytes::kOfGroups && blocks_.size() == 1);
+  }
+  bool all_are_loaded() const { return decoder_->BytesToCheck() == RowDecoder::LoadedBytes::kAll; }
 
   void EmitStart();
   void EmitOutputRow();
@@ -137,7 +158,7 @@ class Walk {
   // Whether columns of this block, or the rest of the row with them, are added to the sums that are
   // checked. The first block takes the rest.
   bool AddsToCheck(const ColumnBlock& block) const {
-    return checks_ && (block.first_column == 0 || decoder_->LoadsWholeBytes());
+    return checks_ && (block.first_column == 0 || checks_loaded());
   }
   void EmitCheckedOutputRow(Label& end);
   void EmitCheckRow(const ColumnBlock& block);
@@ -208,7 +229,7 @@ void Walk::EmitCheckedOutputRow(Label& end) {
   }
   checker_->EmitZero();
   checks_ = true;
-  if (decoder_->LoadsWholeBytes()) decoder_->AddLoadedTo(checker_.get());
+  if (checks_loaded()) decoder_->AddLoadedTo(checker_.get());
   EmitOutputRow();
   checks_ = false;
   decoder_->AddLoadedTo(nullptr);
@@ -432,7 +453,7 @@ void Walk::EmitCheckRest() {
     EmitFindChecksum(kScratch, kScratch);
     checker_->EmitChecksum(kScratch);
   }
-  if (kernel_.format != RowFormat::kTwoTier4) return;
+  if (!kernel_.checks_codebooks) return;
   static_assert(base::ChecksumBytes(kCodebookBytes) == 2);
   EmitLoadCodebookNumber(e_, kernel_, kScratch, kArguments, relative ? kRows + kRow : kRow);
   e_.add(kScratch, kScratch);

@@ -25,12 +25,6 @@ using Gpr = qforge_xbyak::Operand;
 constexpr int kProductsPerTurn = 48;
 constexpr int kMostStepsPerTurn = 8;
 
-// Weights are prefetched so far ahead of their use: all streams together take a part of the
-// first-level cache.
-constexpr int PrefetchBytes(int streams) {
-  return streams == 1 ? 12 * 1024 : streams == 2 ? 6 * 1024 : 2 * 1024;
-}
-
 // Of rows of A, that are so short, so many lines are prefetched so many tiles ahead.
 constexpr int kRowPrefetchTiles = 4;
 constexpr int kRowPrefetchLines = 2;
@@ -292,9 +286,11 @@ void Generator::Step(int step, int first_stream, int streams, bool whole) {
   const int offset = step * StepBytes();
   // Where a line holds several steps, once per line.
   const bool new_line = StepBytes() >= 64 || offset % 64 == 0;
-  for (int stream = first_stream; kernel_.prefetch && whole && new_line && stream < end; ++stream) {
+  const bool prefetch = kernel_.prefetch_bytes != 0 && whole && new_line;
+  const int ahead = kernel_.prefetch_bytes / kernel_.streams;
+  for (int stream = first_stream; prefetch && stream < end; ++stream) {
     for (int line = 0; line < StepBytes(); line += 64) {
-      e_.prefetcht0(e_.ptr[Weights(stream, offset + line + PrefetchBytes(kernel_.streams))]);
+      e_.prefetcht0(e_.ptr[Weights(stream, offset + line + ahead)]);
     }
   }
   const int inputs = kernel_.dot || !whole ? 1 : kernel_.step_inputs();

@@ -64,7 +64,7 @@ std::string FloatGemmKernel::Name() const {
   if (parts > 1) name += "_parts" + std::to_string(parts);
   if (tail_lanes != 0) name += "_tail" + std::to_string(tail_lanes);
   if (odd) name += "_odd";
-  if (prefetch) name += "_prefetch";
+  if (prefetch_bytes != 0) name += "_prefetch" + std::to_string(prefetch_bytes);
   if (prefetch_rows) name += "_rowsahead";
   name += std::string("_") + DataTypeName(output);
   if (scaled) name += "_alpha";

@@ -40,8 +40,10 @@ struct FloatGemmKernel {
   // parts, all of them, else panels. These are far apart: each stream walks through its own part of
   // the weights, which for the prefetchers is one sequence from panel to panel.
   int streams = 1;
-  bool odd = false;            // bf16: one k is left behind all steps
-  bool prefetch = false;       // of weights
+  bool odd = false;  // bf16: one k is left behind all steps
+  // Weights are prefetched so far ahead of their use, all streams together: a multiple of 64 times
+  // kMostFloatStreams; 0: not at all.
+  int prefetch_bytes = 0;
   bool prefetch_rows = false;  // of A, for tiles further down; not if split()
 
   DataType output = DataType::kF32;  // or kF16, kBF16

@@ -120,14 +120,13 @@ Status CheckRowMap(ArrayView<const int32_t> map, int64_t rows) {
   return Status();
 }
 
-// Whether no row lies in more cache lines than a row that begins with one.
-bool LieInFewestLines(const pack::EmbeddingTableData& table) {
+// Whether the first `bytes` of no row lie in more cache lines than of a row that begins with one.
+bool LieInFewestLines(const pack::EmbeddingTableData& table, int64_t bytes) {
   int64_t alignment = kLineBytes;  // of every row
   while (table.layout.stride % alignment != 0 ||
          !base::IsAligned(table.data, static_cast<uintptr_t>(alignment))) {
     alignment /= 2;
   }
-  const int64_t bytes = PartsOfRow(table.layout).bytes();
   return bytes - alignment <= (base::CeilDiv(bytes, kLineBytes) - 1) * kLineBytes;
 }
 
@@ -170,6 +169,7 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   if (core.scalar()) return core;
   QFORGE_RETURN_IF_ERROR(core.Resolve(4, &core.functions_32));
   QFORGE_RETURN_IF_ERROR(core.Resolve(8, &core.functions_64));
+  QFORGE_RETURN_IF_ERROR(core.ResolveCodebookCheck());
   return core;
 }
 
@@ -193,11 +193,17 @@ kernels::EmbeddingKernel BagCore::Kernel(int index_bytes) const {
   kernel.index_bytes = index_bytes;
   kernel.mapped = !options.row_map.empty();
   kernel.prefetch = Prefetch();
-  kernel.fewest_lines = kernel.prefetch != kernels::RowPrefetch::kNone && LieInFewestLines(*table);
+  const RowParts parts = PartsOfRow(table->layout);
+  // A checksum that nobody checks is not read.
+  const int64_t read_bytes =
+      check == kernels::RowCheck::kInRow ? parts.bytes() : parts.content_bytes();
+  kernel.fewest_lines =
+      kernel.prefetch != kernels::RowPrefetch::kNone && LieInFewestLines(*table, read_bytes);
   kernel.fast_subnormals = table->layout.format == RowFormat::kE4M3 &&
                            options.pooling != Pooling::kNone && MultipliesSubnormalsFast();
   kernel.output = options.output;
   kernel.check = check;
+  kernel.checks_codebooks = checks_codebooks();
   kernel.sampled = check != kernels::RowCheck::kNone && options.soft_errors.sample_interval != 1;
   return kernel;
 }
@@ -210,6 +216,22 @@ Status BagCore::Resolve(int index_bytes, Functions* functions) const {
   const Result<const jit::Kernel*> look_up = kernels::GetEmbeddingKernel(Kernel(index_bytes));
   if (!look_up.ok()) return look_up.status();
   functions->look_up = (*look_up)->As<kernels::EmbeddingFunction>();
+  if (!checks_codebooks()) return Status();
+  kernels::EmbeddingKernel sound = Kernel(index_bytes);
+  sound.checks_codebooks = false;
+  const Result<const jit::Kernel*> look_up_sound = kernels::GetEmbeddingKernel(sound);
+  if (!look_up_sound.ok()) return look_up_sound.status();
+  functions->look_up_sound_codebooks = (*look_up_sound)->As<kernels::EmbeddingFunction>();
+  return Status();
+}
+
+Status BagCore::ResolveCodebookCheck() {
+  if (!checks_codebooks()) return Status();
+  constexpr int64_t kBytes = kCodebookCentres * int64_t{sizeof(Half)};
+  const Result<const jit::Kernel*> sum =
+      kernels::GetRowSum(context.isa(), kBytes, kernels::RowCheck::kBeside);
+  if (!sum.ok()) return sum.status();
+  sum_codebooks = (*sum)->As<kernels::RowSumFunction>();
   return Status();
 }
 
@@ -243,6 +265,7 @@ std::string BagCore::Describe() const {
     const int64_t interval = options.soft_errors.sample_interval;
     if (interval != 1) text += ", one bag in " + std::to_string(interval);
     text += std::string("; on an error: ") + PolicyName(options.soft_errors.policy) + "\n";
+    if (sum_codebooks != nullptr) text += "  codebooks are checked once where that is less\n";
   }
   return text + (options.trusted ? "  indices are trusted\n" : "  indices are checked\n");
 }

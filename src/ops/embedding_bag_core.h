@@ -57,6 +57,8 @@ struct BagCore {
   // For indices of 4 and of 8 bytes; null on the portable path.
   struct Functions {
     kernels::EmbeddingFunction* look_up = nullptr;
+    // twotier4 that is checked: where all codebooks agree with their checksums.
+    kernels::EmbeddingFunction* look_up_sound_codebooks = nullptr;
     kernels::CheckIndicesFunction* check = nullptr;
   };
   Functions functions_32;
@@ -64,12 +66,18 @@ struct BagCore {
   const Functions& functions(int index_bytes) const {
     return index_bytes == 4 ? functions_32 : functions_64;
   }
+  kernels::RowSumFunction* sum_codebooks = nullptr;  // likewise
 
  private:
   kernels::RowPrefetch Prefetch() const;
   void ResolveCheck();
+  // Kernels check codebooks, too.
+  bool checks_codebooks() const {
+    return kernel_checks() && table->layout.format == RowFormat::kTwoTier4;
+  }
   kernels::EmbeddingKernel Kernel(int index_bytes) const;
   Status Resolve(int index_bytes, Functions* functions) const;
+  Status ResolveCodebookCheck();
 };
 
 // One look-up of a call. What it points to outlives the call.

@@ -406,7 +406,7 @@ Status CheckOutputsApart(const BagLookup* lookups, int64_t count, uintptr_t* roo
                            [](const Extent& extent, uintptr_t at) { return extent.begin < at; });
       if (begin == end || behind == extents || behind[-1].end <= begin) continue;
       for (int64_t i = 0; i < count; ++i) {
-        char field[32];
+        char field[48];
         std::snprintf(field, sizeof(field), "bags[%" PRId64 "].output", i);
         char other[64];
         std::snprintf(other, sizeof(other), "%s of bags[%" PRId64 "]", read.name, j);

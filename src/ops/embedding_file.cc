@@ -14,24 +14,18 @@
 // there to be compared. A change to any of this takes another version: version 1 has no checksums
 // of rows and codebooks, and is what tables without any are stored as; version 2 has them.
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
-#include <cerrno>
 #include <cinttypes>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
-#include <system_error>
 
 #include "base/arithmetic.h"
 #include "base/checksum.h"
+#include "base/file.h"
 #include "base/row_checksum.h"
 #include "ops/embedding_rows.h"
 #include "ops/row_layout.h"
@@ -41,6 +35,7 @@
 namespace qforge {
 namespace {
 
+using base::File;
 using pack::EmbeddingTableData;
 
 static_assert(std::endian::native == std::endian::little, "structs are stored as they are");
@@ -119,60 +114,6 @@ Status Corrupted(const std::string& path, const char* what) {
   return Status::Error(StatusCode::kDataCorrupted, "path", "%.120s: %s", path.c_str(), what);
 }
 
-// What the system call that just failed says.
-Status SystemError(const char* verb, const std::string& path) {
-  const int error = errno;
-  StatusCode code = StatusCode::kInvalidArgument;
-  for (const int limit : {ENOMEM, ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE}) {
-    if (error == limit) code = StatusCode::kResourceExhausted;
-  }
-  return Status::Error(code, "path", "cannot %s %.120s: %s", verb, path.c_str(),
-                       std::generic_category().message(error).c_str());
-}
-
-class File {
- public:
-  File(const std::string& path, int flags) noexcept
-      : descriptor_(open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
-  ~File() {
-    if (is_open()) close(descriptor_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  bool is_open() const { return descriptor_ >= 0; }
-  int descriptor() const { return descriptor_; }
-
-  // False on an error, which errno gives, and at the end of the file, where errno is 0.
-  bool Read(void* data, size_t bytes) noexcept {
-    std::byte* to = static_cast<std::byte*>(data);
-    while (bytes > 0) {
-      errno = 0;
-      const ssize_t got = read(descriptor_, to, bytes);
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return false;
-      to += got;
-      bytes -= static_cast<size_t>(got);
-    }
-    return true;
-  }
-
-  bool Write(const void* data, size_t bytes) noexcept {
-    const std::byte* from = static_cast<const std::byte*>(data);
-    while (bytes > 0) {
-      const ssize_t put = write(descriptor_, from, bytes);
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return false;
-      from += put;
-      bytes -= static_cast<size_t>(put);
-    }
-    return true;
-  }
-
- private:
-  int descriptor_;
-};
-
 // --- Reading -------------------------------------------------------------------------------------
 
 struct OpenedFile {
@@ -226,17 +167,11 @@ Result<OpenedFile> ParseSizes(const std::string& path, const Header& header, int
 
 // Opens a file and reads its header, behind which `file` is left.
 Result<OpenedFile> ReadHeader(const std::string& path, File* file) {
-  if (!file->is_open()) return SystemError("open", path);
-  struct stat state;
-  if (fstat(file->descriptor(), &state) != 0) return SystemError("examine", path);
-  if (!S_ISREG(state.st_mode)) {
-    return Status::Error(StatusCode::kInvalidArgument, "path", "%.120s is not a regular file",
-                         path.c_str());
-  }
+  const Result<int64_t> file_bytes = base::SizeOf(*file, path);
+  if (!file_bytes.ok()) return file_bytes.status();
   Header header{};
-  const size_t readable =
-      static_cast<size_t>(std::min<int64_t>(sizeof(header), static_cast<int64_t>(state.st_size)));
-  if (!file->Read(&header, readable)) return SystemError("read", path);
+  const size_t readable = static_cast<size_t>(std::min<int64_t>(sizeof(header), *file_bytes));
+  QFORGE_RETURN_IF_ERROR(base::ReadExactly(path, file, &header, readable));
   if (std::memcmp(header.magic, kMagic, std::min(readable, sizeof(header.magic))) != 0) {
     return Status::Error(StatusCode::kUnsupported, "path",
                          "%.120s does not begin with \"%s\": it is no file of a table",
@@ -252,7 +187,7 @@ Result<OpenedFile> ReadHeader(const std::string& path, File* file) {
   if (header.header_checksum != HeaderChecksum(header)) {
     return Corrupted(path, "the header's checksum does not match");
   }
-  return ParseSizes(path, header, state.st_size);
+  return ParseSizes(path, header, *file_bytes);
 }
 
 Status CheckCodebooks(const std::string& path, const Header& header, const std::byte* codebooks) {
@@ -271,9 +206,9 @@ Status CheckRows(const std::string& path, const Header& header, const std::byte*
 Result<base::AlignedBuffer> ReadSection(const std::string& path, File* file, int64_t bytes) {
   Result<base::AlignedBuffer> buffer =
       base::AlignedBuffer::Allocate(static_cast<size_t>(bytes), "path");
-  if (!buffer.ok() || file->Read(buffer->data(), buffer->size())) return buffer;
-  if (errno == 0) return Corrupted(path, "the file became shorter while it was read");
-  return SystemError("read", path);
+  if (!buffer.ok()) return buffer.status();
+  QFORGE_RETURN_IF_ERROR(base::ReadExactly(path, file, buffer->data(), buffer->size()));
+  return buffer;
 }
 
 // Gives a table that was loaded checksums of its own, which UpdateRow() can write.
@@ -377,52 +312,17 @@ Status WriteTable(const EmbeddingTableData& table, const std::string& path, File
   header.codebooks_checksum = base::ChecksumOf(buffer->data(), codebooks_bytes);
   if (!file->Write(&no_header, sizeof(no_header)) ||
       !file->Write(buffer->data(), codebooks_bytes)) {
-    return SystemError("write", path);
+    return base::SystemError("write", path);
   }
   std::memset(buffer->data(), 0, codebooks_bytes);
   if (!WriteRows(table, buffer->data(), buffer_rows, file, &header.rows_checksum)) {
-    return SystemError("write", path);
+    return base::SystemError("write", path);
   }
   header.header_checksum = HeaderChecksum(header);
-  if (lseek(file->descriptor(), 0, SEEK_SET) != 0 || !file->Write(&header, sizeof(header)) ||
-      fsync(file->descriptor()) != 0) {
-    return SystemError("write", path);
+  if (lseek(file->descriptor(), 0, SEEK_SET) != 0 || !file->Write(&header, sizeof(header))) {
+    return base::SystemError("write", path);
   }
   return Status();
-}
-
-// A name beside `path` that no other save of this process uses.
-std::string TemporaryName(const std::string& path) {
-  static std::atomic<unsigned> count{0};
-  return path + "." + std::to_string(getpid()) + "." + std::to_string(count++) + ".partial";
-}
-
-// Where a file that is saved as `path` lies: behind symbolic links, if there are any.
-std::string Destination(const std::string& path) {
-  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), std::free);
-  return resolved == nullptr ? path : resolved.get();
-}
-
-// Writes a file of a name of its own, which becomes `path` when it is complete. `mode`: that of the
-// file that it replaces, or null.
-Status WriteBeside(const EmbeddingTableData& table, const std::string& path, const mode_t* mode) {
-  for (;;) {
-    const std::string temporary = TemporaryName(path);
-    File file(temporary, O_WRONLY | O_CREAT | O_EXCL);
-    // A process of the same number left it when it died.
-    if (!file.is_open() && errno == EEXIST) continue;
-    if (!file.is_open()) return SystemError("create", temporary);
-    Status status;
-    if (mode != nullptr && fchmod(file.descriptor(), *mode) != 0) {
-      status = SystemError("set the mode of", temporary);
-    }
-    if (status.ok()) status = WriteTable(table, temporary, &file);
-    if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
-      status = SystemError("replace", path);
-    }
-    if (!status.ok()) unlink(temporary.c_str());
-    return status;
-  }
 }
 
 Status NoMemory() {
@@ -431,18 +331,11 @@ Status NoMemory() {
 
 }  // namespace
 
-// The file appears under its name when it is complete: a reader never sees half of it, and a table
-// that is mapped from the file which is replaced keeps its bytes.
 Status EmbeddingTable::Save(const std::string& path) const noexcept {
   try {
-    struct stat state {};
-    const bool replaces = stat(path.c_str(), &state) == 0;
-    if (replaces && !S_ISREG(state.st_mode)) {
-      return Status::Error(StatusCode::kInvalidArgument, "path",
-                           "%.120s is there and not a regular file", path.c_str());
-    }
-    const mode_t mode = state.st_mode & 07777;
-    return WriteBeside(*table_, Destination(path), replaces ? &mode : nullptr);
+    return base::ReplaceFile(path, [this](File* file, const std::string& name) {
+      return WriteTable(*table_, name, file);
+    });
   } catch (const std::bad_alloc&) {
     return NoMemory();
   }
@@ -482,14 +375,12 @@ Result<EmbeddingTable> EmbeddingTable::Map(const std::string& path, bool verify)
     if (!opened.ok()) return opened.status();
     const Header& header = opened->header;
     EmbeddingTableData& table = opened->table;
-    const size_t bytes = static_cast<size_t>(header.file_bytes);
-    void* const mapped = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.descriptor(), 0);
-    if (mapped == MAP_FAILED) return SystemError("map", path);
+    const Result<std::shared_ptr<const std::byte>> mapping =
+        base::MapFile(file, path, static_cast<size_t>(header.file_bytes));
+    if (!mapping.ok()) return mapping.status();
     table.owner = pack::TableOwner::kMapping;
-    // Unmaps also where the constructor throws.
-    table.mapping = std::shared_ptr<const void>(
-        mapped, [bytes](const void* begin) { munmap(const_cast<void*>(begin), bytes); });
-    const std::byte* const begin = static_cast<const std::byte*>(mapped);
+    table.mapping = *mapping;
+    const std::byte* const begin = mapping->get();
     QFORGE_RETURN_IF_ERROR(CheckCodebooks(path, header, begin + sizeof(Header)));
     table.data = begin + header.rows_offset;
     if (verify) QFORGE_RETURN_IF_ERROR(CheckRows(path, header, table.data));

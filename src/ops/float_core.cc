@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/arithmetic.h"
+#include "base/float_product.h"
 #include "cpu/host.h"
 #include "cpu/isa_table.h"
 #include "kernels/float_types.h"
@@ -79,14 +81,23 @@ Result<kernels::FloatGemmFunction*> ResolveKernel(const kernels::FloatGemmKernel
   return (*published)->As<kernels::FloatGemmFunction>();
 }
 
+int PrefetchBytes(const pack::PanelLayout& layout, int rows) {
+  return plan::FloatPrefetchBytes(layout.bytes(), rows, cpu::Host().l2.bytes, cpu::Host().l3.bytes);
+}
+
 // `panels`: how many panels of this kind there are.
-Status ResolveKernels(kernels::FloatGemmKernel kernel, int vectors, int tail_lanes, int64_t panels,
+Status ResolveKernels(const FloatCore& core, int vectors, int tail_lanes, int64_t panels,
                       FloatKernelSet* set) {
+  kernels::FloatGemmKernel kernel = core.kernel;
+  const int64_t part_inputs = core.part_steps * kernel.step_inputs();
+  set->part_bytes =
+      part_inputs * vectors * core.layout.vector_columns * DataTypeSize(core.layout.type);
   kernel.vectors = vectors;
   kernel.tail_lanes = tail_lanes;
   set->max_rows = kernels::MaxFloatRows(kernel.isa, vectors);
   for (int rows = 1; rows <= set->max_rows; ++rows) {
     kernel.rows = rows;
+    kernel.prefetch_bytes = PrefetchBytes(core.layout, rows);
     const int streams = kernels::FloatStreams(kernel.isa, rows, vectors, kernel.parts);
     kernel.streams = kernel.parts > 1 ? streams : 1;
     Result<kernels::FloatGemmFunction*> function = ResolveKernel(kernel);
@@ -161,8 +172,8 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
   kernel.dot = dot;
   kernel.parts = layout.parts;
   kernel.odd = layout.type == DataType::kBF16 && layout.inputs % 2 != 0;
-  kernel.prefetch = plan::ShouldPrefetchFloats(layout.bytes(), cpu::Host().l2.bytes);
-  kernel.prefetch_rows = plan::ShouldPrefetchRows(layout.inputs * (kernel.dot ? 2 : 4));
+  kernel.prefetch_bytes = PrefetchBytes(layout, kernels::kMostFloatRows);
+  kernel.prefetch_rows = plan::ShouldPrefetchRows(layout.inputs * core.input_bytes());
   kernel.output = epilogue.output.type;
   kernel.scaled = epilogue.alpha != 1.0f;
   kernel.accumulate = epilogue.beta != 0.0f;
@@ -182,16 +193,28 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
   if (!preparation.ok()) return preparation.status();
   core.preparation = *preparation;
 
+  const int64_t part_inputs = base::InputsOfPart(layout.inputs, layout.parts);
+  core.part_steps = part_inputs / kernel.step_inputs();
+  core.rest_steps = (layout.inputs - layout.parts * part_inputs) / kernel.step_inputs();
   const int64_t full_panels = layout.panels - (core.odd_last_panel() ? 1 : 0);
   if (full_panels > 0) {
-    QFORGE_RETURN_IF_ERROR(
-        ResolveKernels(kernel, layout.vectors, 0, full_panels, &core.full_panels));
+    QFORGE_RETURN_IF_ERROR(ResolveKernels(core, layout.vectors, 0, full_panels, &core.full_panels));
   }
   if (layout.panels > 0 && core.odd_last_panel()) {
     QFORGE_RETURN_IF_ERROR(
-        ResolveKernels(kernel, layout.tail_vectors, layout.tail_lanes, 1, &core.last_panel));
+        ResolveKernels(core, layout.tail_vectors, layout.tail_lanes, 1, &core.last_panel));
   }
   return core;
+}
+
+plan::ProductShape FloatCore::ShapeOf(int64_t rows) const {
+  plan::ProductShape shape;
+  shape.rows = rows;
+  shape.row_bytes = layout.inputs * input_bytes();
+  shape.panel_columns = scalar() ? kScalarFloatColumns : layout.panel_columns();
+  shape.panels = layout.products *
+                 (scalar() ? base::CeilDiv(layout.outputs, kScalarFloatColumns) : layout.panels);
+  return shape;
 }
 
 std::string FloatCore::Describe() const {

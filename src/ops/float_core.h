@@ -10,6 +10,7 @@
 #include "ops/float_preparation.h"
 #include "ops/float_row_check.h"
 #include "pack/panel_layout.h"
+#include "plan/partition.h"
 #include "qforge/context.h"
 #include "qforge/epilogue.h"
 #include "qforge/linear.h"
@@ -23,11 +24,15 @@ struct FloatKernelSet {
   kernels::FloatGemmFunction* one[kernels::kMostFloatRows] = {};
   kernels::FloatGemmFunction* several[kernels::kMostFloatRows] = {};
   int streams[kernels::kMostFloatRows] = {};
+  int64_t part_bytes = 0;  // of a panel's weights in a part of K, all of which have as many steps
 };
 
 // The two fields are the names of options.input and options.scaling, which Gemm has elsewhere.
 Status CheckFloatOptions(const char* input_field, const char* scaling_field,
                          const LinearOptions& options) noexcept;
+
+// Columns that the portable path takes for a panel.
+inline constexpr int64_t kScalarFloatColumns = 64;
 
 struct FloatCore {
   explicit FloatCore(const Context& context_in) : context(context_in) {}
@@ -50,6 +55,11 @@ struct FloatCore {
     if (scalar()) return 1;
     return full_panels.max_rows != 0 ? full_panels.max_rows : last_panel.max_rows;
   }
+  // How plan/ sees the product of `rows` rows.
+  plan::ProductShape ShapeOf(int64_t rows) const;
+  // Of one k of A, and of as many as a step of the kernels takes.
+  int64_t input_bytes() const { return kernel.dot ? 2 : 4; }
+  int64_t step_input_bytes() const { return kernel.step_inputs() * input_bytes(); }
 
   Context context;
   pack::PanelLayout layout;
@@ -59,6 +69,8 @@ struct FloatCore {
 
   kernels::FloatGemmKernel kernel;  // what all kernels of the operation have in common
   kernels::FloatEpilogueConstants constants{};
+  int64_t part_steps = 0;  // of each part of K, and how many more the last one has
+  int64_t rest_steps = 0;
   FloatKernelSet full_panels;
   FloatKernelSet last_panel;
   FloatPreparation preparation;

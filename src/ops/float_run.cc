@@ -7,14 +7,14 @@
 
 #include "base/arithmetic.h"
 #include "base/float_environment.h"
-#include "base/float_product.h"
 #include "base/workspace.h"
 #include "cpu/host.h"
+#include "ops/float_calls.h"
 #include "ops/float_core.h"
 #include "ops/parallel.h"
 #include "ops/validate.h"
+#include "plan/float_rows.h"
 #include "plan/partition.h"
-#include "plan/row_tiles.h"
 #include "ref/float_linear.h"
 
 namespace qforge {
@@ -24,16 +24,10 @@ using plan::Range;
 
 // Rows that one task prepares.
 constexpr int64_t kRowsPerPreparation = 16;
-// Rows that lie so far apart share one set of the first-level cache, which then has no room for
-// those of a tile and what else it needs: they are copied apart, where enough panels make up for
-// that.
-constexpr int64_t kSetStride = 4096;
+// Rows that are copied apart begin with a cache line.
 constexpr int64_t kLineBytes = 64;
-constexpr int64_t kFewestRowsApart = 8;
-constexpr int64_t kFewestPanelsApart = 8;
 
-// Columns that the portable path takes for a panel, and rows of a tile whose sums are looked at.
-constexpr int64_t kScalarPanelColumns = 64;
+// Rows of a tile of the portable path whose sums are looked at.
 constexpr int64_t kScalarTileRows = 16;
 
 // Rows that are multiplied before their sums are checked, so that these stay in the first-level
@@ -72,7 +66,6 @@ class Run {
     bool strikes = false;
   };
 
-  plan::ProductShape ShapeOf(int64_t rows) const;
   void Plan() noexcept;
   Rows Prepare(Range block) noexcept;
   void Multiply(const Rows& rows, Range block) noexcept;
@@ -81,14 +74,6 @@ class Run {
   void MultiplyRows(const Rows& rows, Range range, Range panels, Place place) noexcept;
   void MultiplyPanels(const Rows& rows, Range range, int64_t product, Range panels,
                       const FloatKernelSet& kernels, Place place) noexcept;
-  // `arguments` are for the first row and are used up, here and below.
-  void CallKernels(const FloatKernelSet& kernels, kernels::FloatGemmArguments& arguments,
-                   int64_t rows, int64_t panels) noexcept;
-  // All panels with tiles of `height` rows.
-  void CallTiles(const FloatKernelSet& kernels, int height, kernels::FloatGemmArguments& arguments,
-                 int64_t panels) noexcept;
-  // Goes on behind `panels` more panels.
-  void Skip(int64_t panels, kernels::FloatGemmArguments& arguments) const noexcept;
   void MultiplyScalar(Range range, Range columns, Place place) noexcept;
 
   void CheckBlock(const Rows& rows, Range block) noexcept;
@@ -110,6 +95,8 @@ class Run {
 
   base::Workspace workspace_;
   int64_t block_rows_ = 0;
+  int64_t block_bytes_ = 0;  // of A, for a thread
+  int most_tile_rows_ = kernels::kMostFloatRows;
   plan::Grid grid_;
   std::byte* prepared_ = nullptr;
   bool prepares_ = false;  // kernels read prepared rows, not the caller's
@@ -126,42 +113,33 @@ class Run {
   std::atomic<int64_t> failed_row_{0};  // one of them
 };
 
-plan::ProductShape Run::ShapeOf(int64_t rows) const {
-  const pack::PanelLayout& layout = core_.layout;
-  plan::ProductShape shape;
-  shape.rows = rows;
-  shape.row_bytes = layout.inputs * (core_.kernel.dot ? 2 : 4);
-  shape.panel_columns = core_.scalar() ? kScalarPanelColumns : layout.panel_columns();
-  shape.panels =
-      layout.products *
-      (core_.scalar() ? base::CeilDiv(layout.outputs, kScalarPanelColumns) : layout.panels);
-  return shape;
-}
-
-// The rows of a block, the grid of tasks, and of how many rows sums are kept.
+// The rows of a block and of a tile, the grid of tasks, and of how many rows sums are kept.
 void Run::Plan() noexcept {
   const int threads = core_.context.thread_count();
   const FloatPreparation& preparation = core_.preparation;
   const auto choose = [&] {
-    grid_ = plan::ChooseGrid(ShapeOf(block_rows_), core_.TileRows(), threads);
+    grid_ = plan::ChooseGrid(core_.ShapeOf(block_rows_), core_.TileRows(), threads);
   };
   block_rows_ = rows_;
   prepares_ = !core_.scalar() && preparation.needed();
   prepared_stride_ = preparation.row_bytes();
-  const int64_t stride = input_.stride * DataTypeSize(input_.type);
-  if (!core_.scalar() && !prepares_ && prepared_stride_ > 0 && stride % kSetStride == 0 &&
-      rows_ >= kFewestRowsApart && ShapeOf(rows_).panels >= kFewestPanelsApart) {
+  const int64_t stride = prepares_ ? prepared_stride_ : input_.stride * DataTypeSize(input_.type);
+  const bool share_sets = prepared_stride_ > 0 && plan::RowsShareSets(stride);
+  if (!core_.scalar() && !prepares_ && share_sets &&
+      plan::ShouldSpreadRows(rows_, core_.ShapeOf(rows_).panels)) {
     prepares_ = spreads_ = true;
     prepared_stride_ = base::AlignUp(prepared_stride_, kLineBytes);
-    if (prepared_stride_ % kSetStride == 0) prepared_stride_ += kLineBytes;
+    if (plan::RowsShareSets(prepared_stride_)) prepared_stride_ += kLineBytes;
+  } else if (share_sets) {
+    most_tile_rows_ = plan::kMostRowsOfSet;
   }
+  block_bytes_ = plan::FloatBlockBytes(core_.layout.bytes(), cpu::Host().l2.bytes,
+                                       cpu::Host().l3.bytes, threads);
   if (prepares_) {
     // Prepared rows are read soon after they are written: no more than caches hold.
-    const int64_t fitting =
-        threads * cpu::Host().l2.bytes / 2 / std::max<int64_t>(1, prepared_stride_);
-    const int64_t unit =
-        std::max<int64_t>(kRowsPerPreparation, int64_t{threads} * core_.TileRows());
-    block_rows_ = std::min(rows_, std::max(unit, base::AlignDown(fitting, unit)));
+    block_rows_ = plan::FloatBlockRows(
+        rows_, prepared_stride_, threads * block_bytes_,
+        std::max<int64_t>(kRowsPerPreparation, int64_t{threads} * core_.TileRows()));
   }
   choose();
   if (!core_.check.active()) return;
@@ -248,7 +226,7 @@ Run::Rows Run::Prepare(Range block) noexcept {
 }
 
 void Run::Multiply(const Rows& rows, Range block) noexcept {
-  const plan::ProductShape shape = ShapeOf(block.end - block.begin);
+  const plan::ProductShape shape = core_.ShapeOf(block.end - block.begin);
   if (grid_.tasks() == 1) {
     MultiplyTask(rows, block, block, {0, shape.panels}, 0);
     return;
@@ -270,16 +248,9 @@ void Run::MultiplyTask(const Rows& rows, Range block, Range range, Range panels,
   const int64_t sum_bytes = core_.check.sum_bytes();
   Place place;
   place.strikes = strikes_;
-  plan::ProductShape shape;
-  shape.rows = range.end - range.begin;
-  shape.row_bytes = rows.stride;
-  shape.panels = panels.end - panels.begin;
-  int64_t row_block = shape.rows;
-  if (!core_.scalar() && shape.rows > 0) {
-    // Of nearly the same height: each block streams all weights, a short one as well.
-    const int64_t most_rows = std::max<int64_t>(
-        core_.TileRows(), plan::ChooseRowBlock(shape, /*tile_rows=*/1, cpu::Host().l2.bytes));
-    row_block = base::CeilDiv(shape.rows, base::CeilDiv(shape.rows, most_rows));
+  int64_t row_block = range.end - range.begin;
+  if (!core_.scalar() && panels.end - panels.begin > 1) {
+    row_block = plan::FloatBlockRows(row_block, rows.stride, block_bytes_, core_.TileRows());
   }
   if (checks && whole_rows) {
     row_block = std::min(row_block, row_sums_rows_);
@@ -305,8 +276,8 @@ void Run::MultiplyRows(const Rows& rows, Range range, Range panels, Place place)
   if (core_.scalar()) {
     const int64_t columns = layout.outputs * layout.products;
     MultiplyScalar(range,
-                   {std::min(columns, panels.begin * kScalarPanelColumns),
-                    std::min(columns, panels.end * kScalarPanelColumns)},
+                   {std::min(columns, panels.begin * kScalarFloatColumns),
+                    std::min(columns, panels.end * kScalarFloatColumns)},
                    place);
     return;
   }
@@ -330,31 +301,20 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
                          const FloatKernelSet& kernels, Place place) noexcept {
   const pack::PanelLayout& layout = core_.layout;
   const kernels::FloatGemmKernel& kernel = core_.kernel;
-  const int64_t input_size = kernel.dot ? 2 : 4;
-  const int64_t step_inputs = kernel.step_inputs();
-  const int64_t part_inputs = base::InputsOfPart(layout.inputs, layout.parts);
   const int64_t column = panels.begin * layout.panel_columns();
   kernels::FloatGemmArguments arguments;
+  BeginArguments(core_, arguments);
   arguments.input = rows.data + (range.begin - rows.first_row) * rows.stride +
-                    product * layout.inputs * input_size;
+                    product * layout.inputs * core_.input_bytes();
   arguments.input_stride = rows.stride;
   arguments.weights = weights_ + layout.PanelOffset(product, panels.begin);
-  arguments.weights_stride = layout.panel_bytes;
-  // Of parts; CallTiles() knows those of panels.
-  arguments.stream_bytes = part_inputs * layout.VectorsOf(panels.begin) * layout.vector_columns *
-                           DataTypeSize(layout.type);
-  arguments.stream_columns = 0;
-  arguments.steps = part_inputs / step_inputs;
-  arguments.rest = (layout.inputs - layout.parts * part_inputs) / step_inputs;
-  arguments.part_input_bytes = part_inputs * input_size;
   const int64_t size = DataTypeSize(kernel.output);
   arguments.output = static_cast<std::byte*>(output_.data) +
                      (range.begin * output_.stride + product * layout.outputs + column) * size;
   arguments.output_stride = output_.stride * size;
-  arguments.bias =
-      kernel.bias ? core_.bias.data() + product * layout.padded_outputs() + column : nullptr;
-  arguments.residual = nullptr;
-  arguments.residual_stride = 0;
+  if (kernel.bias) {
+    arguments.bias = core_.bias.data() + product * layout.padded_outputs() + column;
+  }
   if (kernel.residual != DataType::kNone) {
     const int64_t residual_size = DataTypeSize(kernel.residual);
     arguments.residual =
@@ -362,68 +322,10 @@ void Run::MultiplyPanels(const Rows& rows, Range range, int64_t product, Range p
         (range.begin * residual_.stride + product * layout.outputs + column) * residual_size;
     arguments.residual_stride = residual_.stride * residual_size;
   }
-  arguments.constants = &core_.constants;
   arguments.row_sums = reinterpret_cast<float*>(place.row_sums);
   if (kernel.injects) Inject(place, range.begin, &arguments);
-  CallKernels(kernels, arguments, range.end - range.begin, panels.end - panels.begin);
-}
-
-void Run::CallKernels(const FloatKernelSet& kernels, kernels::FloatGemmArguments& upper,
-                      int64_t rows, int64_t panels) noexcept {
-  const plan::RowTiles split = plan::SplitRows(rows, kernels.max_rows);
-  if (split.taller == 0) {
-    upper.tiles = split.others;
-    CallTiles(kernels, split.height, upper, panels);
-    return;
-  }
-  // Two kernels. Panel by panel, so that the second finds the panel in the cache.
-  const int64_t upper_rows = split.taller * (split.height + 1);
-  kernels::FloatGemmArguments lower = upper;
-  lower.input = static_cast<const std::byte*>(lower.input) + upper_rows * lower.input_stride;
-  lower.output = static_cast<std::byte*>(lower.output) + upper_rows * lower.output_stride;
-  if (lower.residual != nullptr) {
-    lower.residual =
-        static_cast<const std::byte*>(lower.residual) + upper_rows * lower.residual_stride;
-  }
-  if (core_.check.active()) {
-    lower.row_sums += upper_rows * core_.check.sum_bytes() / int64_t{sizeof(float)};
-  }
-  upper.tiles = split.taller;
-  lower.tiles = split.others;
-  for (int64_t panel = 0; panel < panels; ++panel) {
-    // Each call leaves its arguments pointing at the next panel.
-    CallTiles(kernels, split.height + 1, upper, 1);
-    CallTiles(kernels, split.height, lower, 1);
-  }
-}
-
-void Run::CallTiles(const FloatKernelSet& kernels, int height,
-                    kernels::FloatGemmArguments& arguments, int64_t panels) noexcept {
-  const int64_t streams = kernels.streams[height - 1];
-  const int64_t together = streams == 1 ? 0 : panels / streams;
-  if (together > 0) {
-    arguments.panels = together;
-    arguments.stream_bytes = together * arguments.weights_stride;
-    arguments.stream_columns = together * core_.layout.panel_columns();
-    kernels.several[height - 1](&arguments);
-    Skip((streams - 1) * together, arguments);
-  }
-  arguments.panels = panels - together * streams;
-  if (arguments.panels > 0) kernels.one[height - 1](&arguments);
-}
-
-void Run::Skip(int64_t panels, kernels::FloatGemmArguments& arguments) const noexcept {
-  const kernels::FloatGemmKernel& kernel = core_.kernel;
-  const int64_t columns = panels * core_.layout.panel_columns();
-  arguments.weights =
-      static_cast<const std::byte*>(arguments.weights) + panels * arguments.weights_stride;
-  arguments.output =
-      static_cast<std::byte*>(arguments.output) + columns * DataTypeSize(kernel.output);
-  if (kernel.bias) arguments.bias += columns;
-  if (kernel.residual != DataType::kNone) {
-    arguments.residual =
-        static_cast<const std::byte*>(arguments.residual) + columns * DataTypeSize(kernel.residual);
-  }
+  CallKernels(core_, kernels, std::min(kernels.max_rows, most_tile_rows_), range.end - range.begin,
+              panels.end - panels.begin, arguments);
 }
 
 void Run::MultiplyScalar(Range range, Range columns, Place place) noexcept {
@@ -444,26 +346,26 @@ void Run::MultiplyScalar(Range range, Range columns, Place place) noexcept {
     return;
   }
   const SoftErrorInjection* injection = core_.check.options().injection;
-  float tile[kScalarTileRows * kScalarPanelColumns];
+  float tile[kScalarTileRows * kScalarFloatColumns];
   for (int64_t row = range.begin; row < range.end; row += kScalarTileRows) {
-    for (int64_t column = columns.begin; column < columns.end; column += kScalarPanelColumns) {
+    for (int64_t column = columns.begin; column < columns.end; column += kScalarFloatColumns) {
       const ref::Block block{row, std::min(range.end, row + kScalarTileRows), column,
-                             std::min(columns.end, column + kScalarPanelColumns)};
-      ref::FloatProducts(problem, block, tile, kScalarPanelColumns);
+                             std::min(columns.end, column + kScalarFloatColumns)};
+      ref::FloatProducts(problem, block, tile, kScalarFloatColumns);
       if (place.strikes && injection->row >= block.row_begin && injection->row < block.row_end &&
           injection->column >= block.output_begin && injection->column < block.output_end) {
         float& sum =
-            tile[(injection->row - row) * kScalarPanelColumns + injection->column - column];
+            tile[(injection->row - row) * kScalarFloatColumns + injection->column - column];
         sum = std::bit_cast<float>(std::bit_cast<uint32_t>(sum) ^
                                    (uint32_t{1} << (injection->bit & 31)));
       }
       for (int64_t i = block.row_begin; i < block.row_end; ++i) {
         float& sum = reinterpret_cast<float*>(place.row_sums)[i - range.begin];
         for (int64_t j = block.output_begin; j < block.output_end; ++j) {
-          sum += tile[(i - row) * kScalarPanelColumns + j - column];
+          sum += tile[(i - row) * kScalarFloatColumns + j - column];
         }
       }
-      ref::FinishFloatProducts(problem, block, tile, kScalarPanelColumns);
+      ref::FinishFloatProducts(problem, block, tile, kScalarFloatColumns);
     }
   }
 }
@@ -558,7 +460,7 @@ void Run::Respond(const Rows& rows, int64_t row) noexcept {
     Place place;
     place.row_sums = sums;
     place.strikes = core_.check.TakeInjection(row, 1);
-    MultiplyRows(rows, {row, row + 1}, {0, ShapeOf(1).panels}, place);
+    MultiplyRows(rows, {row, row + 1}, {0, core_.ShapeOf(1).panels}, place);
     outcome = Judge(rows, row, sums, 1, 0) == FloatRowCheck::Verdict::kPasses
                   ? SoftErrorOutcome::kCorrected
                   : SoftErrorOutcome::kPersistent;

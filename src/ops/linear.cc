@@ -6,6 +6,7 @@
 #include "base/float_environment.h"
 #include "cpu/dispatch.h"
 #include "ops/float_core.h"
+#include "ops/float_direct.h"
 #include "ops/linear_core.h"
 #include "ops/linear_direct.h"
 #include "ops/linear_run.h"
@@ -20,7 +21,10 @@ struct Linear::State {
       : matrix(std::move(matrix_in)) {}
 
   std::shared_ptr<const pack::PackedMatrix> matrix;
-  std::optional<FloatCore> float_core;  // float weights, and then nothing of what follows
+  // Float weights have these two and nothing of what follows.
+  std::optional<FloatCore> float_core;
+  FloatDirect float_direct;
+
   std::optional<LinearCore> core;
   base::AlignedBuffer columns;
   RunWeights weights;
@@ -57,6 +61,7 @@ Result<Linear> Linear::Create(const Context& context, const PackedWeights& weigh
       FloatCore& own = state->float_core.emplace(std::move(core).value());
       // The bias is kept here, not by the caller.
       own.epilogue.bias = own.bias.empty() ? Bias() : Bias(own.bias);
+      state->float_direct = FloatDirect(own, matrix.weights.data());
       if (Verbose()) PrintCreation(own.Describe(), layout.isa);
       return Linear(std::move(state));
     }
@@ -104,6 +109,7 @@ Status Linear::Run(const InputMatrix& input, const InputQuantization& quantizati
   Status outcome;
   if (state_->direct.Run(input, quantization, output, arguments.residual, &outcome)) return outcome;
   if (state_->float_core) {
+    if (state_->float_direct.Run(input, quantization, output, arguments.residual)) return Status();
     QFORGE_RETURN_IF_ERROR(
         ValidateFloatRun(*state_->float_core, input, quantization, output, arguments.residual));
     return RunFloatLinear(*state_->float_core, state_->matrix->weights.data(), input, output,

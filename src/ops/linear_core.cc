@@ -319,7 +319,7 @@ void LinearCore::FillColumns(const int32_t* sums, const float* scales, const int
       std::byte* vector = columns + vector_index * fields * lanes * 4;
       const int64_t lane = j % lanes;
       const int32_t zero_point = zero_points == nullptr ? 0 : zero_points[column];
-      put(at(vector, ColumnField::kOffset, lane), -sums[column]);
+      put(at(vector, ColumnField::kOffset, lane), 0u - static_cast<uint32_t>(sums[column]));
       put(at(vector, ColumnField::kBias, lane), BiasS32(column));
       if (kernel.scaled())
         put(at(vector, ColumnField::kMultiplier, lane), scales[column] / y_scale);

@@ -14,17 +14,6 @@
 namespace qforge {
 namespace {
 
-// Weights of so few bytes stay in the first-level cache from one height of tiles to the next; a
-// product with more of them takes so long beyond one tile that planning does not show.
-constexpr int64_t kFewWeightBytes = 16384;
-constexpr int64_t kMostRows = 64;
-
-// Of prepared rows, on the stack, which may be that of a small thread.
-constexpr int64_t kPreparedBytes = 4096;
-
-// Gaps between rows beyond which a call is not plainly valid: so small that no offset overflows.
-constexpr uint64_t kLargestGap = uint64_t{1} << 32;
-
 // The bits of the largest scale of A that is LinearCore::Bounded(), 0 if none is. What is bounded
 // stays so with a smaller scale, and floats > 0 are ordered as their bits are.
 uint32_t LargestBoundedScale(const LinearCore& core, float largest_multiplier) {
@@ -44,9 +33,9 @@ int64_t MostRows(const LinearCore& core) {
       core.options.scaling == InputScaling::kDynamicPerTensor || core.kernel.injects) {
     return 0;
   }
-  int64_t most = core.layout.bytes() <= kFewWeightBytes ? kMostRows : TileRows(core);
+  int64_t most = core.layout.bytes() <= kFewDirectWeightBytes ? kMostDirectRows : TileRows(core);
   if (preparation.copies()) {
-    const int64_t room = std::max<int64_t>(0, kPreparedBytes - preparation.scratch_bytes());
+    const int64_t room = std::max<int64_t>(0, kDirectPreparedBytes - preparation.scratch_bytes());
     most = std::min(most, room / std::max<int64_t>(1, preparation.row_bytes()));
   }
   // Others may run on the pool what is worth it.
@@ -60,29 +49,14 @@ int64_t MostRows(const LinearCore& core) {
 
 }  // namespace
 
-LinearDirect::Form::Form(DataType type_in, int64_t cols_in)
-    : type(type_in), cols(cols_in), element_bytes(DataTypeSize(type_in)) {}
-
-template <bool kConst>
-bool LinearDirect::Form::Fits(const AnyMatrixView<kConst>& matrix, int64_t rows) const {
-  const uint64_t gap = static_cast<uint64_t>(matrix.stride) - static_cast<uint64_t>(cols);
-  return matrix.type == type && matrix.rows == rows && matrix.cols == cols && gap <= kLargestGap &&
-         matrix.data != nullptr &&
-         base::IsAligned(matrix.data, static_cast<uintptr_t>(element_bytes));
-}
-
-template <bool kConst>
-int64_t LinearDirect::Form::Bytes(const AnyMatrixView<kConst>& matrix, int64_t rows) const {
-  return ((rows - 1) * matrix.stride + cols) * element_bytes;
-}
-
 LinearDirect::LinearDirect(const LinearCore& core, const RunWeights& weights)
     : core_(&core), run_weights_(&weights), most_rows_(MostRows(core)) {
   if (most_rows_ == 0) return;
   const pack::PanelLayout& layout = core.layout;
-  input_ = Form(core.options.input, layout.inputs);
-  output_ = Form(core.epilogue.output.type, layout.outputs);
-  residual_ = Form(core.epilogue.residual.type, layout.outputs);
+  forms_.input = DirectForm(core.options.input, layout.inputs);
+  forms_.output = DirectForm(core.epilogue.output.type, layout.outputs);
+  forms_.residual = DirectForm(core.epilogue.residual.type, layout.outputs);
+  forms_.residual_in_output = !core.check.recomputes();
   if (core.options.input == DataType::kS8) quantized_input_ = DataType::kS8;
   scaling_ = core.options.scaling;
   prepares_ = core.preparation.needed();
@@ -102,7 +76,7 @@ bool LinearDirect::PlainlyValid(int64_t rows, const InputQuantization& quantizat
   if (quantization.row_scales.size() != given || quantization.row_zero_points.size() != given) {
     return false;
   }
-  const bool is_float = kernels::IsFloat(input_.type);
+  const bool is_float = kernels::IsFloat(forms_.input.type);
   const auto valid = [&](float scale, int32_t zero_point) {
     return IsScale(scale) && (!is_float || IsInvertible(scale)) &&
            IsZeroPoint(zero_point, quantized_input_);
@@ -128,20 +102,6 @@ bool LinearDirect::PlainlyValid(int64_t rows, const InputQuantization& quantizat
   }
 }
 
-bool LinearDirect::PlainlyValid(int64_t rows, const InputMatrix& input,
-                                const InputQuantization& quantization, const OutputMatrix& output,
-                                const InputMatrix& residual) const {
-  if (!input_.Fits(input, rows) || !output_.Fits(output, rows)) return false;
-  if (!PlainlyValid(rows, quantization)) return false;
-  const int64_t output_bytes = output_.Bytes(output, rows);
-  if (Overlap(output.data, output_bytes, input.data, input_.Bytes(input, rows))) return false;
-  if (residual_.type == DataType::kNone) return residual.data == nullptr;
-  if (!residual_.Fits(residual, rows)) return false;
-  return (residual.data == output.data && residual.stride == output.stride &&
-          residual_.element_bytes == output_.element_bytes && !core_->check.recomputes()) ||
-         !Overlap(output.data, output_bytes, residual.data, residual_.Bytes(residual, rows));
-}
-
 // A call of its own would cost 2 ns of 18.
 [[gnu::always_inline]] inline void LinearDirect::MultiplyTiles(const Rows& a, int64_t row,
                                                                int64_t tiles, int height,
@@ -155,15 +115,15 @@ bool LinearDirect::PlainlyValid(int64_t rows, const InputMatrix& input,
   arguments.weights = weights_;
   arguments.weights_stride = core_->layout.panel_bytes;
   arguments.groups = groups_;
-  arguments.output_stride = output.stride * output_.element_bytes;
+  arguments.output_stride = output.stride * forms_.output.element_bytes;
   arguments.output = static_cast<std::byte*>(output.data) + row * arguments.output_stride;
   arguments.columns = columns_;
   arguments.input_scale = a.scales + parameters;
   arguments.input_zero_point = a.zero_points + parameters;
   arguments.row_terms = a.terms + row;
   arguments.residual = nullptr;
-  arguments.residual_stride = residual.stride * residual_.element_bytes;
-  if (residual_.type != DataType::kNone) {
+  arguments.residual_stride = residual.stride * forms_.residual.element_bytes;
+  if (forms_.residual.type != DataType::kNone) {
     arguments.residual =
         static_cast<const std::byte*>(residual.data) + row * arguments.residual_stride;
   }
@@ -184,14 +144,14 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
                        Status* outcome) const noexcept {
   const int64_t rows = input.rows;
   if (rows < 1 || rows > most_rows_) return false;
-  if (!PlainlyValid(rows, input, quantization, output, residual)) return false;
+  if (!forms_.Fit(rows, input, output, residual) || !PlainlyValid(rows, quantization)) return false;
 
   const base::FloatEnvironment environment;
   const RowPreparation& preparation = core_->preparation;
   const int32_t zero_point = preparation.KernelZeroPoint(quantization.zero_point);
   Rows a;
   a.data = static_cast<const std::byte*>(input.data);
-  a.stride = input.stride * input_.element_bytes;
+  a.stride = input.stride * forms_.input.element_bytes;
   if (scaling_ == InputScaling::kPerRow) {
     a.scales = quantization.row_scales.data();
     a.zero_points = quantization.row_zero_points.data();
@@ -200,12 +160,12 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
     a.zero_points = &zero_point;
   }
 
-  alignas(64) std::byte prepared[kPreparedBytes];
-  float scales[kMostRows];
-  int32_t zero_points[kMostRows];
-  int32_t row_terms[kMostRows];
+  alignas(64) std::byte prepared[kDirectPreparedBytes];
+  float scales[kMostDirectRows];
+  int32_t zero_points[kMostDirectRows];
+  int32_t row_terms[kMostDirectRows];
   a.terms = row_terms;
-  alignas(64) std::byte sums[kMostRows * 64];
+  alignas(64) std::byte sums[kMostDirectRows * 64];
   a.sums = sums;
   if (checks_) std::fill_n(sums, rows * sum_bytes_, std::byte{0});
   if (prepares_) {
@@ -214,7 +174,7 @@ bool LinearDirect::Run(const InputMatrix& input, const InputQuantization& quanti
     target.scales = scales;
     target.zero_points = zero_points;
     target.row_terms = row_terms;
-    target.scratch = prepared + kPreparedBytes - preparation.scratch_bytes();
+    target.scratch = prepared + kDirectPreparedBytes - preparation.scratch_bytes();
     preparation.PrepareRows(input, quantization, 0, rows, 0, target);
     if (preparation.copies()) {
       a.data = prepared;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "ops/direct_form.h"
 #include "ops/linear_core.h"
 #include "ops/linear_run.h"
 #include "qforge/linear.h"
@@ -29,24 +30,6 @@ class LinearDirect {
            const OutputMatrix& output, const InputMatrix& residual, Status* outcome) const noexcept;
 
  private:
-  // What a matrix of the call has to look like.
-  struct Form {
-    Form() = default;
-    Form(DataType type_in, int64_t cols_in);
-
-    template <bool kConst>
-    bool Fits(const AnyMatrixView<kConst>& matrix, int64_t rows) const;
-    // From the first to behind the last element, where Fits().
-    template <bool kConst>
-    int64_t Bytes(const AnyMatrixView<kConst>& matrix, int64_t rows) const;
-
-    DataType type = DataType::kNone;
-    int64_t cols = 0;
-    int64_t element_bytes = 0;
-  };
-
-  bool PlainlyValid(int64_t rows, const InputMatrix& input, const InputQuantization& quantization,
-                    const OutputMatrix& output, const InputMatrix& residual) const;
   bool PlainlyValid(int64_t rows, const InputQuantization& quantization) const;
 
   // A as kernels read it.
@@ -70,9 +53,7 @@ class LinearDirect {
   const LinearCore* core_ = nullptr;
   const RunWeights* run_weights_ = nullptr;
   int64_t most_rows_ = 0;  // 0: no call is taken
-  Form input_;
-  Form output_;
-  Form residual_;
+  DirectForms forms_;
   DataType quantized_input_ = DataType::kU8;
   InputScaling scaling_ = InputScaling::kPerTensor;
   bool prepares_ = false;

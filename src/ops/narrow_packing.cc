@@ -206,6 +206,10 @@ Result<bool> PackNarrow(const PackingRequest& request, pack::PackedMatrix* matri
     std::memcpy(buffer->data() + offset, bytes.data(), bytes.size());
     offsets.push_back(offset);
     offset += static_cast<int64_t>(bytes.size());
+    if ((number + 1) % layout.panels == 0) {  // products differ in size
+      const int64_t end = (number / layout.panels + 1) * layout.product_bytes;
+      std::memset(buffer->data() + offset, 0, static_cast<size_t>(end - offset));
+    }
   }
   matrix->layout = layout;
   matrix->weights = std::move(buffer).value();

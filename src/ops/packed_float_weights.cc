@@ -96,7 +96,6 @@ Result<PackedWeights> PackedWeights::CreateFloat(const InputMatrix& weights,
     Result<base::AlignedBuffer> buffer =
         base::AlignedBuffer::Allocate(static_cast<size_t>(product_bytes * products), "weights");
     if (!buffer.ok()) return buffer.status();
-    matrix->weights = std::move(buffer).value();
     const int64_t block = by_row ? inputs : outputs;
     pack::FloatWeightsSource source;
     source.matrix = weights;
@@ -106,13 +105,14 @@ Result<PackedWeights> PackedWeights::CreateFloat(const InputMatrix& weights,
     for (int64_t product = 0; product < products; ++product) {
       source.matrix.data = static_cast<const std::byte*>(weights.data) +
                            product * block * weights.stride * DataTypeSize(weights.type);
-      std::byte* const to = matrix->weights.data() + product * product_bytes;
+      std::byte* const to = buffer->data() + product * product_bytes;
       if (*isa == Isa::kScalar) {
         pack::CopyPlainFloats(layout, source, 0, inputs, to);
       } else {
         pack::PackFloatPanels(layout, source, 0, layout.panels, to);
       }
     }
+    matrix->weights = std::move(buffer).value();
     if (options.soft_error_check) {
       kernels::ToF32Function* to_f32 = nullptr;
       if (type != DataType::kF32) {

@@ -217,6 +217,8 @@ std::string PackedWeights::Describe() const noexcept {
     add("%s", ", summed in 32 bits, as the ISA does so faster than with saturation in 16");
   }
   if (matrix_->row_sums) add("%s", ", with row sums to check products");
+  if (matrix_->owner == pack::WeightsOwner::kMapping) add("%s", ", mapped from a file");
+  if (matrix_->owner == pack::WeightsOwner::kCaller) add("%s", ", borrowed");
   try {
     return text;
   } catch (const std::bad_alloc&) {

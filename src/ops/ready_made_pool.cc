@@ -29,7 +29,7 @@ uint32_t FlagsFor(int threads) {
 struct Threads {
   Threads(pthreadpool_t created, int count, Threads* of_parent) noexcept
       : pool(created), adapter(created, FlagsFor(count)), inherited(of_parent) {}
-  // A child leaves the memory of its parent's pthreadpool alone: to free it is to wait for threads
+  // A child leaves the memory of its parent's pthreadpool alone: to free it is to join threads
   // that do not exist.
   ~Threads() {
     if (IsOfThisProcess()) pthreadpool_destroy(pool);

@@ -35,9 +35,10 @@ Status PackPlain(const PackingRequest& request, pack::PackedMatrix* matrix) {
   matrix->layout.inputs = request.inputs;
   matrix->layout.outputs = request.outputs;
   matrix->layout.products = request.products();
-  QFORGE_RETURN_IF_ERROR(Allocate(size * request.products(), &matrix->weights));
+  base::AlignedBuffer weights;
+  QFORGE_RETURN_IF_ERROR(Allocate(size * request.products(), &weights));
   std::vector<int64_t> sums(static_cast<size_t>(request.outputs));
-  int8_t* plain = matrix->weights.As<int8_t>();
+  int8_t* plain = weights.As<int8_t>();
   for (const WeightsSource& source : request.sources) {
     std::fill(sums.begin(), sums.end(), 0);
     pack::AddColumnSums(source, 0, request.inputs, 0, request.outputs, sums.data());
@@ -45,6 +46,7 @@ Status PackPlain(const PackingRequest& request, pack::PackedMatrix* matrix) {
     AppendSums(sums, &matrix->sums);
     plain += size;
   }
+  matrix->weights = std::move(weights);
   const SparseWeights& outliers = request.outliers;
   for (int64_t i = 0; i < outliers.column_offsets.size(); ++i) {
     matrix->outlier_offsets.push_back(outliers.column_offsets[i]);
@@ -56,15 +58,15 @@ Status PackPlain(const PackingRequest& request, pack::PackedMatrix* matrix) {
   return Status();
 }
 
-// Panels without sections.
-Status PackPanels(const PackingRequest& request, kernels::Summation summation,
-                  pack::PackedMatrix* matrix) {
+// Panels without sections, in `weights`, which the matrix does not have yet.
+Status FillPanels(const PackingRequest& request, kernels::Summation summation,
+                  pack::PackedMatrix* matrix, base::AlignedBuffer* weights) {
   matrix->layout = pack::MakePanelLayout(request.isa, summation, request.inputs, request.outputs,
                                          request.products());
   const PanelLayout& layout = matrix->layout;
-  QFORGE_RETURN_IF_ERROR(Allocate(layout.bytes(), &matrix->weights));
+  QFORGE_RETURN_IF_ERROR(Allocate(layout.bytes(), weights));
   std::vector<int64_t> sums(static_cast<size_t>(layout.outputs));
-  int8_t* packed = matrix->weights.As<int8_t>();
+  int8_t* packed = weights->As<int8_t>();
   for (const WeightsSource& source : request.sources) {
     std::fill(sums.begin(), sums.end(), 0);
     pack::PackPanels(layout, source, 0, layout.panels, packed, sums.data());
@@ -75,7 +77,8 @@ Status PackPanels(const PackingRequest& request, kernels::Summation summation,
 }
 
 // Puts outliers into panels of kDot: what s8 can hold is added there, the rest becomes sections.
-Status AddOutliersToPanels(const PackingRequest& request, pack::PackedMatrix* matrix) {
+Status AddOutliersToPanels(const PackingRequest& request, pack::PackedMatrix* matrix,
+                           base::AlignedBuffer* panels) {
   const PanelLayout dense = matrix->layout;
   const int64_t position = base::AlignDown<int64_t>(dense.inputs, dense.group_size);
   std::vector<std::vector<std::byte>> sections;
@@ -89,7 +92,7 @@ Status AddOutliersToPanels(const PackingRequest& request, pack::PackedMatrix* ma
     range.end = (product + 1) * dense.outputs;
     const std::vector<pack::WideGroup> groups =
         pack::TakeOutliers(request.outliers, range, dense.inputs, 8,
-                           matrix->weights.As<int8_t>() + dense.PanelOffset(product, panel));
+                           panels->As<int8_t>() + dense.PanelOffset(product, panel));
     matrix->shares.wide_groups += static_cast<int64_t>(groups.size());
     pack::PackOutlierSections(range.columns, dense.vector_columns, position, groups,
                               &sections.emplace_back());
@@ -109,11 +112,24 @@ Status AddOutliersToPanels(const PackingRequest& request, pack::PackedMatrix* ma
     const size_t bytes = static_cast<size_t>(dense.k_groups * dense.VectorsOf(panel) *
                                              dense.vector_columns * dense.group_size);
     std::byte* to = weights.data() + layout.PanelOffset(product, panel);
-    std::memcpy(to, matrix->weights.data() + dense.PanelOffset(product, panel), bytes);
+    std::memcpy(to, panels->data() + dense.PanelOffset(product, panel), bytes);
     const std::vector<std::byte>& section = sections[static_cast<size_t>(i)];
     std::memcpy(to + bytes, section.data(), section.size());
+    std::memset(to + bytes + section.size(), 0,
+                static_cast<size_t>(layout.panel_bytes) - bytes - section.size());
   }
   matrix->layout = layout;
+  *panels = std::move(weights);
+  return Status();
+}
+
+Status PackPanels(const PackingRequest& request, kernels::Summation summation,
+                  pack::PackedMatrix* matrix) {
+  base::AlignedBuffer weights;
+  QFORGE_RETURN_IF_ERROR(FillPanels(request, summation, matrix, &weights));
+  if (request.has_outliers() && summation == kernels::Summation::kDot) {
+    QFORGE_RETURN_IF_ERROR(AddOutliersToPanels(request, matrix, &weights));
+  }
   matrix->weights = std::move(weights);
   return Status();
 }
@@ -171,11 +187,12 @@ int NarrowestMainBits(const PackingRequest& request, double density) {
 
 Status PackWeights(const PackingRequest& request, pack::PackedMatrix* matrix) {
   using kernels::Summation;
+  matrix->has_outliers = request.has_outliers();
+  matrix->requested_main_bits = request.main_bits;
   if (request.isa == Isa::kScalar) {
     QFORGE_RETURN_IF_ERROR(PackPlain(request, matrix));
   } else if (kernels::AnySummation(request.isa) == Summation::kDot) {
     QFORGE_RETURN_IF_ERROR(PackPanels(request, Summation::kDot, matrix));
-    if (request.has_outliers()) QFORGE_RETURN_IF_ERROR(AddOutliersToPanels(request, matrix));
   } else if (matrix->accumulation == Accumulation::kSaturating16) {
     QFORGE_RETURN_IF_ERROR(PackPanels(request, Summation::kSaturating, matrix));
   } else {

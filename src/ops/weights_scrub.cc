@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cinttypes>
+#include <utility>
 
 #include "base/arithmetic.h"
 #include "base/checksum.h"
@@ -13,7 +14,7 @@ namespace {
 constexpr int64_t kSliceBytes = 65536;
 
 int64_t WeightSlices(const pack::PackedMatrix& matrix) {
-  return base::CeilDiv(static_cast<int64_t>(matrix.weights.size()), kSliceBytes);
+  return WeightSliceCount(static_cast<int64_t>(matrix.weights.size()));
 }
 
 uint64_t ChecksumOfSlice(const pack::PackedMatrix& matrix, int64_t slice) {
@@ -50,12 +51,19 @@ uint64_t ChecksumOfSlice(const pack::PackedMatrix& matrix, int64_t slice) {
 
 }  // namespace
 
+int64_t WeightSliceCount(int64_t bytes) { return base::CeilDiv(bytes, kSliceBytes); }
+
 void AddChecksums(pack::PackedMatrix* matrix) {
-  const int64_t slices = WeightSlices(*matrix) + 1;
-  matrix->checksums.resize(static_cast<size_t>(slices));
-  for (int64_t slice = 0; slice < slices; ++slice) {
-    matrix->checksums[static_cast<size_t>(slice)] = ChecksumOfSlice(*matrix, slice);
+  std::vector<uint64_t> of_weights;
+  for (int64_t slice = 0; slice < WeightSlices(*matrix); ++slice) {
+    of_weights.push_back(ChecksumOfSlice(*matrix, slice));
   }
+  AddChecksums(std::move(of_weights), matrix);
+}
+
+void AddChecksums(std::vector<uint64_t> of_weights, pack::PackedMatrix* matrix) {
+  matrix->checksums = std::move(of_weights);
+  matrix->checksums.push_back(ChecksumOfSlice(*matrix, WeightSlices(*matrix)));
 }
 
 int64_t PackedWeights::scrub_slices() const noexcept {

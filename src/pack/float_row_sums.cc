@@ -89,9 +89,14 @@ std::vector<Sums> AddRows(const PanelLayout& layout, const std::byte* packed,
   return sums;
 }
 
-// `values` and `bounds` as kernels read them.
-Status FillFactors(int64_t lanes, bool reads_short_rows, FloatRowSums* result) {
+}  // namespace
+
+Status AddFactors(const PanelLayout& layout, FloatRowSums* result) {
+  if (layout.isa == Isa::kScalar) return Status();
+  const int64_t lanes = layout.vector_columns;
+  const bool reads_short_rows = cpu::Traits(layout.isa).evex;
   const int64_t elements = static_cast<int64_t>(result->sums.size());
+  if (elements == 0 || (elements < lanes && !reads_short_rows)) return Status();
   result->chunks = elements / lanes;
   result->tail_elements = elements % lanes;
   const bool overlaps = result->tail_elements != 0 && !reads_short_rows;
@@ -112,8 +117,6 @@ Status FillFactors(int64_t lanes, bool reads_short_rows, FloatRowSums* result) {
   }
   return Status();
 }
-
-}  // namespace
 
 Result<FloatRowSums> MakeFloatRowSums(const PanelLayout& layout, const std::byte* packed,
                                       kernels::ToF32Function* to_f32) {
@@ -163,11 +166,7 @@ Result<FloatRowSums> MakeFloatRowSums(const PanelLayout& layout, const std::byte
   }
   result.constant = RoundUp(lost);
   result.limit = static_cast<float>(std::min(relative(0.0), 1.0) * 0x1p126);
-  const bool reads_short_rows = !scalar && cpu::Traits(layout.isa).evex;
-  if (!scalar && !sums.empty() &&
-      (reads_short_rows || static_cast<int64_t>(sums.size()) >= lanes)) {
-    QFORGE_RETURN_IF_ERROR(FillFactors(lanes, reads_short_rows, &result));
-  }
+  QFORGE_RETURN_IF_ERROR(AddFactors(layout, &result));
   return result;
 }
 

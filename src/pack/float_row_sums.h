@@ -46,6 +46,8 @@ struct FloatRowSums {
 // Throws std::bad_alloc.
 Result<FloatRowSums> MakeFloatRowSums(const PanelLayout& layout, const std::byte* packed,
                                       kernels::ToF32Function* to_f32);
+// Makes `factors` and what describes them of `sums` and `bounds`.
+Status AddFactors(const PanelLayout& layout, FloatRowSums* sums);
 
 }  // namespace qforge::pack
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/aligned_buffer.h"
+#include "base/constant_bytes.h"
 #include "pack/float_row_sums.h"
 #include "pack/narrow_panels.h"
 #include "pack/panel_layout.h"
@@ -15,12 +15,16 @@
 
 namespace qforge::pack {
 
+// Who keeps the packed weights.
+enum class WeightsOwner : uint8_t { kMatrix, kMapping, kCaller };
+
 // The per-column arrays hold products * outputs values, one product after the other.
 struct PackedMatrix {
   // For kScalar only isa and the sizes of the layout are filled, and `weights` is the plain K x N
   // matrix, products below each other: the portable path reads what the reference reads.
   PanelLayout layout;
-  base::AlignedBuffer weights;
+  base::ConstantBytes weights;  // aligned as base::AlignedBuffer is
+  WeightsOwner owner = WeightsOwner::kMatrix;
   // kNarrow: where each panel of each product begins in `weights`. Those of a product stand next to
   // each other.
   std::vector<int64_t> panel_offsets;
@@ -35,7 +39,10 @@ struct PackedMatrix {
   std::vector<int64_t> outlier_offsets;
   std::vector<int64_t> outlier_rows;
   std::vector<int8_t> outlier_values;
-  Accumulation accumulation = Accumulation::kExact;  // as was asked for
+  // As was asked for.
+  Accumulation accumulation = Accumulation::kExact;
+  bool has_outliers = false;
+  int requested_main_bits = 8;  // 0: the cheapest
   int32_t activation_maximum = 255;
 
   // PackedWeightsOptions::soft_error_check, FloatWeightsOptions::soft_error_check.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/arithmetic.h"
 
@@ -48,22 +49,28 @@ Result<RowSums> MakeRowSums(const PanelLayout& layout, const std::vector<Weights
                             const SparseWeights& outliers) {
   const int64_t inputs = layout.inputs;
   const int64_t products = static_cast<int64_t>(sources.size());
-  std::vector<uint32_t> sums(static_cast<size_t>(products * inputs));
+  std::vector<int32_t> sums(static_cast<size_t>(products * inputs));
+  // The unsigned counterpart of a type may alias it.
+  uint32_t* const wrapping = reinterpret_cast<uint32_t*>(sums.data());
   for (int64_t product = 0; product < products; ++product) {
     AddRows(sources[static_cast<size_t>(product)], inputs, layout.outputs,
-            sums.data() + product * inputs);
+            wrapping + product * inputs);
   }
   for (int64_t column = 0; column + 1 < outliers.column_offsets.size(); ++column) {
-    uint32_t* product_sums = sums.data() + column / layout.outputs * inputs;
+    uint32_t* product_sums = wrapping + column / layout.outputs * inputs;
     for (int64_t e = outliers.column_offsets[column]; e < outliers.column_offsets[column + 1];
          ++e) {
       product_sums[outliers.row_indices[e]] += static_cast<uint32_t>(int32_t{outliers.values[e]});
     }
   }
+  return MakeRowSums(layout, std::move(sums));
+}
 
+Result<RowSums> MakeRowSums(const PanelLayout& layout, std::vector<int32_t> sums) {
+  const int64_t inputs = layout.inputs;
+  const int64_t products = layout.products;
   RowSums result;
-  result.sums.resize(sums.size());
-  if (!sums.empty()) std::memcpy(result.sums.data(), sums.data(), sums.size() * sizeof(uint32_t));
+  result.sums = std::move(sums);
   kernels::RowCheckKernel& kernel = result.kernel;
   kernel.digits = 0;
   if (layout.isa == Isa::kScalar) return result;
@@ -77,7 +84,9 @@ Result<RowSums> MakeRowSums(const PanelLayout& layout, const std::vector<Weights
   }
   const int bits = kernels::RowCheckDigitBits(kernel);
   const int most = kernels::MostRowCheckDigits(kernel);
-  for (uint32_t sum : sums) kernel.digits = std::max(kernel.digits, DigitsOf(bits, most, sum));
+  for (int32_t sum : result.sums) {
+    kernel.digits = std::max(kernel.digits, DigitsOf(bits, most, static_cast<uint32_t>(sum)));
+  }
 
   result.chunks = elements / chunk;
   result.tail_elements = elements % chunk;
@@ -98,7 +107,8 @@ Result<RowSums> MakeRowSums(const PanelLayout& layout, const std::vector<Weights
       const int64_t index = in_tail ? result.chunks : element / chunk;
       const int64_t lane = in_tail ? element - tail_from : element % chunk;
       std::byte* at = result.digits.data() + index * kernel.digits * vector_bytes;
-      uint32_t value = sums[static_cast<size_t>(product * inputs + k)];
+      uint32_t value =
+          static_cast<uint32_t>(result.sums[static_cast<size_t>(product * inputs + k)]);
       for (int digit = 0; digit < kernel.digits; ++digit, at += vector_bytes) {
         const int32_t taken = TakeDigit(bits, &value);
         std::memcpy(at + lane * bits / 8, &taken, static_cast<size_t>(bits / 8));

@@ -30,6 +30,8 @@ struct RowSums {
 // `sources` and `outliers` are those that were packed into `layout`. Throws std::bad_alloc.
 Result<RowSums> MakeRowSums(const PanelLayout& layout, const std::vector<WeightsSource>& sources,
                             const SparseWeights& outliers);
+// Of sums that are known: products * inputs.
+Result<RowSums> MakeRowSums(const PanelLayout& layout, std::vector<int32_t> sums);
 
 }  // namespace qforge::pack
 

@@ -38,8 +38,9 @@ int64_t ChooseRowBlock(const ProductShape& shape, int tile_rows, int64_t l2_byte
 
 // Whether kernels prefetch weights of `weight_bytes`.
 bool ShouldPrefetch(int64_t weight_bytes, int64_t l2_bytes);
-// The same for floats.
-bool ShouldPrefetchFloats(int64_t weight_bytes, int64_t l2_bytes);
+// How many bytes float kernels prefetch weights of `weight_bytes` ahead of their use, for tiles of
+// `rows` rows, all panels side by side together; 0: they do not.
+int FloatPrefetchBytes(int64_t weight_bytes, int rows, int64_t l2_bytes, int64_t l3_bytes);
 // Whether float kernels prefetch rows of A of `row_bytes`.
 bool ShouldPrefetchRows(int64_t row_bytes);
 

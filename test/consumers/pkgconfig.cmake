@@ -16,7 +16,8 @@ set(program "${CMAKE_CURRENT_LIST_DIR}/program")
 file(MAKE_DIRECTORY "${BINARY}")
 execute_process(COMMAND "${COMPILER}" ${flags} -std=c++17 -Wall -Wextra -Wpedantic -Werror
                         "${program}/main.cc" "${program}/operations.cc"
-                        "${program}/own_xbyak.cc" "${program}/own_asmjit.cc"
+                        "${program}/own_threads.cc" "${program}/own_xbyak.cc"
+                        "${program}/own_asmjit.cc"
                         -o "${BINARY}/consumer" ${package_flags} -lasmjit -lrt
                 COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND "${CMAKE_COMMAND}" -E env "LD_LIBRARY_PATH=${LIBDIR}" "${BINARY}/consumer"

@@ -227,6 +227,56 @@ TEST_F(CheckedLookUps, SeeEveryBit) {
   }
 }
 
+// In calls of more rows than there are codebooks, which look at all of these first, in calls of
+// fewer, and where not every bag is checked: the first bag that names the codebook is found.
+TEST_F(CheckedLookUps, SeeCodebooksInCallsOfAnySize) {
+  for (const Isa isa : SupportedIsas()) {
+    const Context context = ContextFor(isa);
+    for (const Place place : kPlaces) {
+      const CheckedTable checked(RowFormat::kTwoTier4, 16, place);
+      const auto number = [&](int64_t row) {
+        uint16_t value;
+        std::memcpy(&value, checked.data.row(row) + 8, sizeof(value));
+        return value;
+      };
+      for (const int64_t bag_rows : {0, 1, 100}) {
+        for (const int64_t interval : {1, 3}) {
+          EmbeddingBagOptions options;
+          options.soft_errors.sample_interval = interval;
+          const EmbeddingBag bag = MakeBag(context, checked.table, options);
+          std::vector<int64_t> indices, offsets = {0};
+          for (int64_t row = 0; row < 5; ++row) {
+            indices.insert(indices.end(), static_cast<size_t>(bag_rows), row);
+            offsets.push_back(std::ssize(indices));
+          }
+          const TestMatrix output(DataType::kF32, 5, 16);
+          for (int64_t row = 0; row < 5; ++row) {
+            std::byte& byte = reinterpret_cast<std::byte*>(
+                const_cast<Half*>(checked.data.codebooks.data()) + 16 * number(row))[31];
+            byte ^= std::byte{0x80};
+            int64_t first = 0;
+            while (number(first) != number(row)) ++first;
+            int errors = 0;  // calls, which check other bags each
+            for (int64_t call = 0; call < interval; ++call) {
+              const Status status = bag.Run({indices, offsets, {}}, output.output());
+              if (status.ok()) continue;
+              ++errors;
+              EXPECT_TRUE(IsError(status, kCorrupted, "table")) << row;
+              if (interval != 1) continue;
+              const std::string name = "bag " + std::to_string(first) + " ";
+              EXPECT_NE(std::string(status.message()).find(name), std::string::npos);
+            }
+            EXPECT_EQ(errors != 0, bag_rows != 0) << row;
+            byte ^= std::byte{0x80};
+            EXPECT_TRUE(bag.Run({indices, offsets, {}}, output.output()).ok());
+          }
+        }
+      }
+    }
+    RecordChecked(context.isa());
+  }
+}
+
 TEST_F(CheckedLookUps, SeeItWithoutPooling) {
   const std::vector<int32_t> indices = {4, 2, 0, 2, 1};
   for (const Isa isa : SupportedIsas()) {
@@ -301,6 +351,17 @@ TEST(Checksums, CostNothingWhereTheyAreOff) {
                 std::string::npos);
     }
   }
+}
+
+// No row of 66 bytes lies in more lines than it must, but the 64 that are read without a check do,
+// and both of their lines are to be prefetched.
+TEST(Checksums, DoNotCountAmongLinesWhereTheyAreOff) {
+  const CheckedTable checked(RowFormat::kE4M3, 64, Place::kInRow);
+  EmbeddingBagOptions options;
+  options.prefetch_distance = 4;
+  options.soft_errors.policy = SoftErrorPolicy::kOff;
+  EXPECT_EQ(MakeBag(BestContext(), checked.table, options).Describe().find("fewest"),
+            std::string::npos);
 }
 
 TEST(Checksums, AreKeptByUpdates) {

@@ -92,12 +92,14 @@ TEST_P(CheckingEmbeddingCode, EveryDimension) {
   }
 }
 
-TEST_P(CheckingEmbeddingCode, Scrub) {
+TEST_P(CheckingEmbeddingCode, ScrubAndRowSum) {
   for (const int64_t bytes : {1, 2, 3, 5, 13, 20, 40, 64, 100, 300, 5000, 1 << 22}) {
     for (const kernels::RowCheck check : {kernels::RowCheck::kInRow, kernels::RowCheck::kBeside}) {
-      const Result<jit::CodeBytes> code = kernels::EmitScrub(GetParam(), bytes, check);
-      ASSERT_TRUE(code.ok()) << code.status().message();
-      Inspect(code, code->name, GetParam());
+      for (const auto emit : {kernels::EmitScrub, kernels::EmitRowSum}) {
+        const Result<jit::CodeBytes> code = emit(GetParam(), bytes, check);
+        ASSERT_TRUE(code.ok()) << code.status().message();
+        Inspect(code, code->name, GetParam());
+      }
     }
   }
 }

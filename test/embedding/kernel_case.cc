@@ -131,6 +131,7 @@ std::vector<Isa> CheckingIsas() {
 void AddCheck(EmbeddingKernel* kernel, uint64_t choice) {
   kernel->check = choice % 4 < 2 ? RowCheck::kInRow : RowCheck::kBeside;
   kernel->sampled = choice % 2 != 0;
+  kernel->checks_codebooks = kernel->format == RowFormat::kTwoTier4 && choice % 3 != 0;
 }
 
 std::vector<Isa> SupportedEmbeddingIsas() {

@@ -146,6 +146,32 @@ TEST(EmbeddingKernelGroups, EveryDimension) {
   }
 }
 
+// Kernels that check take whole groups from registers, also from the caches.
+TEST(EmbeddingKernelGroups, ThatCheckRows) {
+  if (!IsaSupported(Isa::kAvx512)) GTEST_SKIP() << "vectors of 64 bytes only";
+  std::vector<int64_t> dimensions;
+  for (int64_t d = 60; d <= 280; ++d) dimensions.push_back(d);
+  for (int64_t d : {384, 400, 512, 640, 1024, 1700}) dimensions.push_back(d);
+  uint64_t seed = 9000;
+  for (const EmbeddingKernel& format : FormatVariants()) {
+    std::vector<EmbeddingKernel> options;
+    for (const EmbeddingKernel& kernel : OptionVariants(format)) {
+      if (kernel.pooling != Pooling::kNone) options.push_back(kernel);
+    }
+    Random random(seed);
+    for (const int64_t dimension : dimensions) {
+      EmbeddingKernel kernel = options[random.Integer<size_t>(0, options.size() - 1)];
+      kernel.isa =
+          dimension % 3 != 0 && IsaSupported(Isa::kAvx512Vnni) ? Isa::kAvx512Vnni : Isa::kAvx512;
+      kernel.dimension = dimension;
+      AddCheck(&kernel, static_cast<uint64_t>(dimension));
+      ++seed;
+      ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kBehind, seed));
+      ASSERT_TRUE(CheckAgainstReference(kernel, Guard::kInFront, seed));
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Formats, EmbeddingKernels, ::testing::ValuesIn(FormatVariants()),
                          [](const auto& info) { return VariantName(info.param); });
 

@@ -45,13 +45,31 @@ std::vector<BagCase> Cases() {
     c.weights = BagWeights::kNone;
     c.output = DataType::kU8;
     cases.push_back(c);
+    BagCase checked;
+    checked.layout = LayoutOf(RowFormat::kTwoTier4, 64);
+    checked.layout.checksum = true;
+    checked.lengths = lengths;
+    cases.push_back(checked);
+    checked.layout = LayoutOf(RowFormat::kU8, 100);
+    checked.checksums_beside = true;
+    cases.push_back(checked);
+    checked.pooling = Pooling::kNone;
+    checked.output = DataType::kU8;  // checked behind the look-up
+    cases.push_back(checked);
   }
   return cases;
 }
 
 struct PreparedCase {
-  explicit PreparedCase(const BagCase& c) : data(c), expected(data.Expected()) { data.Seal(); }
+  explicit PreparedCase(const BagCase& c)
+      : data(c), table(data.table.Borrow()), expected(data.Expected()) {
+    if (c.checksums_beside) {
+      EXPECT_TRUE(table.AddChecksums(BestContext()).ok());
+    }
+    data.Seal();
+  }
   BagData data;
+  EmbeddingTable table;
   TestMatrix expected;
 };
 
@@ -75,8 +93,7 @@ TEST_F(LookUpThreads, DoNotChangeResults) {
       const Context context = ContextFor(isa, pool);
       for (const PreparedCase& prepared : PreparedCases()) {
         const EmbeddingBag bag =
-            EmbeddingBag::Create(context, prepared.data.table.Borrow(), prepared.data.options())
-                .value();
+            EmbeddingBag::Create(context, prepared.table, prepared.data.options()).value();
         const TestMatrix result = prepared.data.MakeOutput();
         ASSERT_TRUE(bag.Run(prepared.data.input(), result.output()).ok());
         EXPECT_TRUE(SameBits(prepared.expected, result))
@@ -145,8 +162,7 @@ TEST_F(LookUpThreads, RunAllGivesWhatEachGives) {
       std::vector<OutputMatrix> outputs;
       for (const PreparedCase& prepared : PreparedCases()) {
         bags.push_back(
-            EmbeddingBag::Create(context, prepared.data.table.Borrow(), prepared.data.options())
-                .value());
+            EmbeddingBag::Create(context, prepared.table, prepared.data.options()).value());
         inputs.push_back(prepared.data.input());
         results.push_back(prepared.data.MakeOutput());
         outputs.push_back(results.back().output());
@@ -185,8 +201,7 @@ TEST_F(LookUpThreads, RunAllIntoColumns) {
     std::vector<OutputMatrix> outputs;
     float* next = result.data<float>();
     for (const PreparedCase& one : prepared) {
-      bags.push_back(
-          EmbeddingBag::Create(context, one.data.table.Borrow(), one.data.options()).value());
+      bags.push_back(EmbeddingBag::Create(context, one.table, one.data.options()).value());
       inputs.push_back(one.data.input());
       outputs.push_back(OutputMatrix(next, kBags, one.data.c.layout.dimension, result.stride()));
       next += one.data.c.layout.dimension;
@@ -211,8 +226,7 @@ TEST_F(LookUpThreads, RunAllIntoColumns) {
 TEST(LookUpFromManyThreads, OneOperation) {
   const PreparedCase& prepared = PreparedCases()[0];
   const EmbeddingBag bag =
-      EmbeddingBag::Create(Context::Create().value(), prepared.data.table.Borrow(),
-                           prepared.data.options())
+      EmbeddingBag::Create(Context::Create().value(), prepared.table, prepared.data.options())
           .value();
   std::vector<std::thread> threads;
   std::vector<TestMatrix> results;
@@ -241,7 +255,7 @@ TEST_F(LookUpThreads, AllocateNothingAfterTheFirstRun) {
       for (const PreparedCase& prepared : PreparedCases()) {
         const BagData& data = prepared.data;
         const EmbeddingBag bag =
-            EmbeddingBag::Create(context, data.table.Borrow(), data.options()).value();
+            EmbeddingBag::Create(context, prepared.table, data.options()).value();
         const TestMatrix result = data.MakeOutput();
         ASSERT_TRUE(bag.Run(data.input(), result.output()).ok());
         const int64_t before = AllocationCount();

@@ -39,7 +39,8 @@ TEST_P(EmittedFloatCode, KeepsTheRules) {
           kernel.streams = kernels::FloatStreams(kernel.isa, rows, vectors, parts);
           kernel.odd = weights == DataType::kBF16;
           ASSERT_NO_FATAL_FAILURE(Inspect(kernel));
-          kernel.prefetch = kernel.scaled = kernel.accumulate = kernel.bias = true;
+          kernel.prefetch_bytes = 2048;
+          kernel.scaled = kernel.accumulate = kernel.bias = true;
           kernel.prefetch_rows = parts == 1;
           kernel.residual = DataType::kF16;
           kernel.output = DataType::kBF16;

@@ -68,8 +68,8 @@ TEST_F(FloatPacking, ConvertsElementByElement) {
             weights.Seal();
             const Result<PackedWeights> packed = PackMatrix(weights, options);
             ASSERT_TRUE(packed.ok()) << packed.status().message();
-            const base::AlignedBuffer& a = expected->matrix().weights;
-            const base::AlignedBuffer& b = packed->matrix().weights;
+            const base::ConstantBytes& a = expected->matrix().weights;
+            const base::ConstantBytes& b = packed->matrix().weights;
             ASSERT_EQ(a.size(), b.size());
             EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size()), 0)
                 << IsaName(isa) << " " << size[0] << " x " << size[1] << ", " << DataTypeName(from)

@@ -115,17 +115,21 @@ TEST_F(FloatProducts, LargerThanCaches) {
   }
 }
 
-// Rows of A that share a set of the first-level cache, with and without a gap between them.
+// Rows of A that share a set of the first-level cache: few panels of columns take them in shorter
+// tiles, many have them copied.
 TEST_F(FloatProducts, RowsAPowerOfTwoApart) {
+  struct Size {
+    int64_t rows, inputs, outputs;
+  };
   for (const Isa isa : SupportedIsas()) {
-    for (const int64_t gap : {0, 24}) {
+    for (const Size& size : {Size{25, 1024, 40}, Size{25, 20, 263}, Size{25, 20, 1040}}) {
       for (const int threads : {1, 2}) {
         FloatCase c;
         c.isa = isa;
-        c.rows = 25;
-        c.inputs = 1024 - gap;
-        c.outputs = 263;
-        c.gap = gap;
+        c.rows = size.rows;
+        c.inputs = size.inputs;
+        c.outputs = size.outputs;
+        c.gap = 1024 - size.inputs;
         c.threads = threads;
         ASSERT_NO_FATAL_FAILURE(ExpectRight(c, 4500));
       }

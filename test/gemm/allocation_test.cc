@@ -35,7 +35,19 @@ std::vector<LinearCase> Cases() {
   accumulated.accumulate = true;
   LinearCase grouped = plain;
   grouped.groups = 3;
-  return {plain, sums, transposed, converted, dynamic, dynamic_tensor, accumulated, grouped};
+  LinearCase checked = sums;
+  checked.checked = true;
+  LinearCase checked_grouped = grouped;
+  checked_grouped.checked = true;
+  LinearCase checked_few = checked;  // with threads, columns are divided
+  checked_few.rows = 4;
+  checked_few.outputs = 2000;
+  LinearCase checked_outliers = plain;
+  checked_outliers.checked = true;
+  checked_outliers.weights = WeightKind::kNormal;
+  checked_outliers.main_bits = 6;
+  return {plain,       sums,    transposed, converted,       dynamic,     dynamic_tensor,
+          accumulated, grouped, checked,    checked_grouped, checked_few, checked_outliers};
 }
 
 using Allocations = EveryIsaTest;
@@ -75,7 +87,9 @@ TEST_F(Allocations, NoneAfterTheFirstRun) {
       const LinearData data(c);
       const TestMatrix result = data.MakeOutput(Guard::kBehind);
       for (const Isa isa : SupportedIsas()) {
-        const PackedWeights weights = data.Pack(isa).value();
+        const Result<PackedWeights> packed = data.Pack(isa);
+        ASSERT_TRUE(packed.ok()) << packed.status().message() << ": " << c;
+        const PackedWeights& weights = *packed;
         const Linear linear =
             Linear::Create(context, weights, data.epilogue(), data.linear_options()).value();
         const auto run = [&] {

@@ -16,17 +16,21 @@
 
 namespace qforge::test {
 
-// Address and thread sanitizers reserve terabytes of addresses and handle fork() in their own way.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Address and thread sanitizers reserve terabytes of addresses and handle fork() in their own way;
+// the latter lets no child start threads whose parent had some.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool kThreadSanitized = __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kThreadSanitized = false;
+#endif
+#if defined(__SANITIZE_ADDRESS__)
 inline constexpr bool kSanitized = true;
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kSanitized = true;
+inline constexpr bool kSanitized = kThreadSanitized || __has_feature(address_sanitizer);
 #else
-inline constexpr bool kSanitized = false;
-#endif
-#else
-inline constexpr bool kSanitized = false;
+inline constexpr bool kSanitized = kThreadSanitized;
 #endif
 
 // The result of `body`, run in a child, or how the child died. "" means that all went well. A child

@@ -104,6 +104,23 @@ TEST_F(QuantizeTable, TakesEveryPartOfALayout) {
   ExpectTable(options);
 }
 
+TEST_F(QuantizeTable, AddsChecksums) {
+  WriteInput();
+  for (const RowFormat format : {RowFormat::kU4, RowFormat::kF32}) {
+    ASSERT_EQ(Run(std::string("--row-checksum --method minmax --format ") + RowFormatName(format) +
+                  " --output '" + File("out") + "'"),
+              0)
+        << output();
+    TableQuantizationOptions options;
+    options.format = format;
+    options.row_checksum = true;
+    ExpectTable(options);
+    const EmbeddingTable table = EmbeddingTable::Load(File("out")).value();
+    EXPECT_TRUE(table.layout().checksum);
+    EXPECT_TRUE(table.Scrub(Context::Create().value(), 0, kRows).ok());
+  }
+}
+
 TEST_F(QuantizeTable, ReadsMatricesOf16Bits) {
   std::vector<Half> halves;
   std::vector<BFloat16> bfloats;
@@ -135,8 +152,9 @@ TEST_F(QuantizeTable, ComparesEveryFormat) {
 
 TEST_F(QuantizeTable, RefusesToCompareOneFormat) {
   WriteInput();
-  for (const std::string argument : {"--format u4", "--method greedy", "--parameters f16",
-                                     "--parameters-first", "--stride 64", "--exponent-bias 9"}) {
+  for (const std::string argument :
+       {"--format u4", "--method greedy", "--parameters f16", "--parameters-first", "--stride 64",
+        "--exponent-bias 9", "--row-checksum"}) {
     EXPECT_NE(Run("--compare " + argument), 0) << argument;
     EXPECT_NE(output().find(argument.substr(0, argument.find(' '))), std::string::npos) << output();
   }

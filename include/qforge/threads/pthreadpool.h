@@ -17,8 +17,8 @@ namespace qforge {
 // tasks that it has started: what the caller gives to pthreadpool itself must not run operations on
 // the same pool.
 //
-// In a child made by fork(), pthreadpool_destroy() of a parent's pool waits for threads that do not
-// exist; new pools work.
+// In a child made by fork() a pool of the parent's must not be destroyed, as that joins
+// threads that do not exist; new pools work.
 class PthreadpoolAdapter final : public PoolAdapter {
  public:
   // `pool` is borrowed, and must outlive the adapter. Null: the calling thread. `flags` are

@@ -36,8 +36,8 @@ class TbbAdapter final : public PoolAdapter {
   bool RunOnThreads(Loop& loop) noexcept override {
     static OwningProcess first_used_in;
     if (!first_used_in.IsThisOne()) return false;
-    // Tasks are not TBB's, but taken by TBB's: what those are not run for, because memory runs out
-    // or the caller's context is cancelled, is left for this thread to do.
+    // Tasks are not TBB's, but taken by TBB's: where those do not come to run because memory has
+    // run out, this thread takes what is left.
     std::atomic<int64_t> next{0};
     const auto take_all = [&] {
       for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < loop.count();) {

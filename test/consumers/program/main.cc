@@ -7,8 +7,9 @@
 
 #include "operations.h"
 
-int CallCodeFromOwnXbyak();   // own_xbyak.cc: 42
-int CallCodeFromOwnAsmjit();  // own_asmjit.cc: 43
+int CallCodeFromOwnXbyak();    // own_xbyak.cc: 42
+int CallCodeFromOwnAsmjit();   // own_asmjit.cc: 43
+int CountTasksOnOwnThreads();  // own_threads.cc: 100
 
 namespace {
 
@@ -40,6 +41,12 @@ int main(int argc, char** argv) {
   const int from_asmjit = CallCodeFromOwnAsmjit();
   if (from_xbyak != 42 || from_asmjit != 43) {
     std::printf("own xbyak: %d, not 42; own asmjit: %d, not 43\n", from_xbyak, from_asmjit);
+    return 1;
+  }
+
+  const int tasks = CountTasksOnOwnThreads();
+  if (tasks != 100) {
+    std::printf("%d tasks ran on own threads, not 100\n", tasks);
     return 1;
   }
 

@@ -4,6 +4,7 @@ find_path(XBYAK_INCLUDE_DIR xbyak/xbyak.h REQUIRED)
 
 add_executable(consumer "${CMAKE_CURRENT_LIST_DIR}/main.cc"
                         "${CMAKE_CURRENT_LIST_DIR}/operations.cc"
+                        "${CMAKE_CURRENT_LIST_DIR}/own_threads.cc"
                         "${CMAKE_CURRENT_LIST_DIR}/own_xbyak.cc"
                         "${CMAKE_CURRENT_LIST_DIR}/own_asmjit.cc")
 set_target_properties(consumer PROPERTIES

@@ -1,0 +1,61 @@
+# cmake -D HEADERS=<folder> -D PAGE=<quick reference> -P completeness.cmake
+#
+# Fails on a type, a function or a macro of the public headers that the page does not name. Members
+# that are not private count: an operation is one.
+cmake_minimum_required(VERSION 3.22)
+
+# The third group of each is the name. What a pattern of no_... matches is not meant.
+set(type "^(class|struct|enum class)( nodiscard)? ([A-Z][A-Za-z0-9]+)")
+set(no_type "~$")  # a forward declaration
+set(alias "^()()using ([A-Z][A-Za-z0-9]+) =")
+set(no_alias "^$")
+set(macro "^()()#define (QFORGE_[A-Z_]+)\\(")
+set(no_macro "^$")
+set(function "^ ? ?([A-Za-z].*[ &*:>])()([A-Z][A-Za-z0-9]+)\\(")
+set(no_function "^ *(if|for|while) |^[^(]*(return |operator | = )")
+
+file(READ "${PAGE}" page)
+file(GLOB_RECURSE headers RELATIVE "${HEADERS}" "${HEADERS}/*.h")
+set(missing "")
+set(found 0)
+foreach(header IN LISTS headers)
+  file(READ "${HEADERS}/${header}" lines)
+  string(REGEX REPLACE "[][]" "" lines "${lines}")  # unpaired ones would make no list
+  string(REPLACE ";" "~" lines "${lines}")
+  string(REPLACE "\n" ";" lines "${lines}")
+  set(skipped "")  # where what follows ends, if it is for the library alone
+  foreach(line IN LISTS lines)
+    if(line MATCHES "^ private:")
+      set(skipped "^( public:|})")
+    elseif(line MATCHES "^namespace internal {")
+      set(skipped "^}  // namespace")
+    elseif(line MATCHES "^namespace [a-z]+ {" AND NOT line MATCHES " qforge ")
+      set(skipped "^}")  # declarations of the library's own types
+    elseif(line MATCHES "For the library's own operations")
+      set(skipped "^$")
+    elseif(skipped AND line MATCHES "${skipped}")
+      set(skipped "")
+    endif()
+    if(skipped)
+      continue()
+    endif()
+    string(REGEX REPLACE "( *//| *{).*" "" line "${line}")
+    foreach(kind IN ITEMS type alias macro function)
+      if(NOT line MATCHES "${${kind}}" OR line MATCHES "${no_${kind}}")
+        continue()
+      endif()
+      string(REGEX REPLACE "${${kind}}.*" "\\3" name "${line}")
+      math(EXPR found "${found} + 1")
+      if(NOT page MATCHES "[^A-Za-z0-9_]${name}[^A-Za-z0-9_]")
+        string(APPEND missing "${header}: ${name}\n")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
+if(found EQUAL 0)
+  message(FATAL_ERROR "No declarations under ${HEADERS}")
+endif()
+if(missing)
+  message(FATAL_ERROR "${PAGE} does not name:\n${missing}")
+endif()
+message(STATUS "${found} declarations")
