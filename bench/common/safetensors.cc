@@ -34,17 +34,23 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
+// Of what is nested the kind alone: dump() recurses, as deep as a bad file likes.
+std::string ValueText(const nlohmann::json& value) {
+  return value.is_structured() ? value.type_name() : value.dump();
+}
+
 // A header's number: nlohmann's get() would turn -1, 0.5 and 2^64 - 1 into some integer.
 int64_t ToSize(const nlohmann::json& value) {
   const bool fits =
       value.is_number_unsigned() && value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX);
-  if (!fits) throw std::runtime_error("'" + value.dump() + "' is not a size");
+  if (!fits) throw std::runtime_error("'" + ValueText(value) + "' is not a size");
   return value.get<int64_t>();
 }
 
 std::vector<int64_t> ToSizes(const nlohmann::json& values) {
-  if (!values.is_array())
-    throw std::runtime_error("'" + values.dump() + "' is not a list of sizes");
+  if (!values.is_array()) {
+    throw std::runtime_error("'" + ValueText(values) + "' is not a list of sizes");
+  }
   std::vector<int64_t> sizes;
   for (const auto& value : values) sizes.push_back(ToSize(value));
   return sizes;

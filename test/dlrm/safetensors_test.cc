@@ -127,6 +127,17 @@ TEST(SafeTensors, RefusesBadEntries) {
       Says(ErrorOfFile(Safetensors(R"({"__metadata__":{"dim":16}})", "")), "'__metadata__'"));
 }
 
+TEST(SafeTensors, RefusesDeeplyNestedSizes) {
+  constexpr size_t kDepth = 1'000'000;
+  const std::string nested = std::string(kDepth, '[') + std::string(kDepth, ']');
+  EXPECT_TRUE(
+      Says(ErrorOfEntry(R"({"dtype":"F32","shape":)" + nested + R"(,"data_offsets":[0,8]})"),
+           "not a size"));
+  EXPECT_TRUE(
+      Says(ErrorOfEntry(R"({"dtype":"F32","shape":{"x":)" + nested + R"(},"data_offsets":[0,8]})"),
+           "not a list of sizes"));
+}
+
 TEST(SafeTensors, RefusesSizesThatDoNotFit) {
   EXPECT_TRUE(
       Says(ErrorOfEntry(R"({"dtype":"F32","shape":[3],"data_offsets":[0,8]})"), "takes 12 bytes"));
