@@ -1,6 +1,5 @@
 // What checking for soft errors costs, and what it finds.
 #include <algorithm>
-#include <map>
 
 #include "report/numbers.h"
 #include "report/sections.h"
