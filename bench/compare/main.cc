@@ -125,15 +125,17 @@ bool Main(int argc, char** argv) {
       "0 without, 1 with a slowdown, 2 for input that cannot be compared.",
       "qforge_compare");
   std::vector<std::string> pair, base_files, fresh_files;
-  double threshold_percent = 3;
+  double threshold_percent = 0;
   bool of_limit = false;
   app.add_option("files", pair, "BASE.json NEW.json")->expected(2)->type_name("");
   app.add_option("--base", base_files, "instead: several runs of the one side")->type_name("FILE");
   app.add_option("--new", fresh_files, "and of the other")->type_name("FILE");
-  app.add_option("--threshold", threshold_percent,
-                 "percent: smaller differences are no slowdowns however sure they are")
-      ->check(CLI::Range(0.0, 1000.0))
-      ->capture_default_str();
+  auto* const threshold_option =
+      app.add_option(
+             "--threshold", threshold_percent,
+             "percent: smaller differences are no slowdowns however sure they are (default: "
+             "3 with several files per side, else 10)")
+          ->check(CLI::Range(0.0, 1000.0));
   app.add_flag("--of-limit", of_limit,
                "compare times over those of the limits that were measured in the same rounds, "
                "which another clock does not move");
@@ -150,6 +152,8 @@ bool Main(int argc, char** argv) {
   }
 
   const Quantity quantity = of_limit ? Quantity::kOfLimit : Quantity::kTime;
+  const bool several = base_files.size() > 1 && fresh_files.size() > 1;
+  if (threshold_option->count() == 0) threshold_percent = several ? 3 : 10;
   const double threshold = threshold_percent / 100;
   const Entries base = ReadEntries(base_files, quantity);
   const Entries fresh = ReadEntries(fresh_files, quantity);
@@ -169,9 +173,9 @@ bool Main(int argc, char** argv) {
   PrintMissing(base, fresh, "base");
   PrintMissing(fresh, base, "new");
   PrintSummary(all, threshold);
-  if (base_files.size() == 1 && fresh_files.size() == 1) {
+  if (!several) {
     std::printf(
-        "One file per side says nothing of how much processes differ; --base and --new take "
+        "One file of a side says nothing of how much processes differ; --base and --new take "
         "several.\n");
   }
   return Count(all, Verdict::kSlower) == 0;

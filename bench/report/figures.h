@@ -4,7 +4,6 @@
 #define QFORGE_BENCH_REPORT_FIGURES_H_
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>

@@ -1,5 +1,4 @@
 // The machine, and how figures came about.
-#include <algorithm>
 
 #include "report/numbers.h"
 #include "report/sections.h"

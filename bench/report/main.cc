@@ -68,7 +68,7 @@ void Main(int argc, char** argv) {
           ->type_name("DIR")
           ->group(kRun);
   app.add_flag("--full", options.full,
-               "all rounds and all look-ups: about an hour instead of some minutes")
+               "all rounds and all look-ups; far longer than the minutes without")
       ->group(kRun);
   app.add_option("--families", options.families, "of products")
       ->delimiter(',')

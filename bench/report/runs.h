@@ -13,7 +13,7 @@ struct RunOptions {
   std::string programs;  // the folder that has gemm/gemm_bench and the others, or all side by side
   std::string results;   // an existing folder for the JSON files
   std::vector<std::string> families = {"int8", "fp16", "bf16", "fp32"};
-  bool full = false;  // all rounds, and all look-ups from memory; minutes become an hour
+  bool full = false;  // all rounds, and all look-ups from memory
 };
 
 // Shows a bar for each program where standard error is a terminal. Throws std::runtime_error where

@@ -3,7 +3,6 @@
 #define QFORGE_BENCH_REPORT_SECTIONS_H_
 
 #include <string>
-#include <utility>
 
 #include "report/chart.h"
 #include "report/figures.h"

@@ -1,6 +1,5 @@
 // What checking for soft errors costs, and what it finds.
 #include <algorithm>
-#include <map>
 
 #include "report/numbers.h"
 #include "report/sections.h"
@@ -113,9 +112,9 @@ Markup TableOf(const Campaign& campaign) {
         Fixed(100 * one.overhead.low, 2) + " to " + Percent(one.overhead.high, 2),
         Fixed(static_cast<double>(one.clean_rows), 0),
         Fixed(static_cast<double>(one.false_positives), 0)};
-    for (const auto& [name, found] : places) {
+    for (const auto& wanted : places) {
       const auto place = std::find_if(one.places.begin(), one.places.end(),
-                                      [&](const FaultPlace& p) { return p.place == name; });
+                                      [&](const FaultPlace& p) { return p.place == wanted.first; });
       row.push_back(place == one.places.end() ? "" : Text({place->changed, place->detected}));
     }
     rows.push_back(std::move(row));

@@ -75,6 +75,17 @@ TEST_F(Compare, TakesNoDifferenceBelowTheThresholdForOne) {
   EXPECT_EQ(RunOn("--threshold 1 " + base + " " + fresh), 1) << output();
 }
 
+TEST_F(Compare, TrustsSmallDifferencesOfSeveralRunsAlone) {
+  const std::string a = Table("a", {1.0}, 1e-3), b = Table("b", {1.001}, 1e-3),
+                    c = Table("c", {0.999}, 1e-3);
+  const std::string d = Table("d", {1.06}, 1e-3), e = Table("e", {1.061}, 1e-3),
+                    f = Table("f", {1.059}, 1e-3);
+  EXPECT_EQ(RunOn(a + " " + d), 0) << output();
+  EXPECT_EQ(RunOn("--threshold 3 " + a + " " + d), 1) << output();
+  EXPECT_EQ(RunOn("--base " + a + " " + b + " " + c + " --new " + d + " " + e + " " + f), 1)
+      << output();
+}
+
 TEST_F(Compare, SeveralRunsShowWhatProcessesDifferBy) {
   const std::string a = Table("a", {1.0, 1.0}, 1e-4), b = Table("b", {1.15, 1.01}, 1e-4);
   const std::string c = Table("c", {0.95, 1.0}, 1e-4), d = Table("d", {1.2, 1.2}, 1e-4);
