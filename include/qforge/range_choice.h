@@ -26,8 +26,8 @@ struct RangeOptions {
   // What follows the layer, as in Epilogue, unless it was observed behind it: the parts of the
   // histogram that a ReLU or a clamp would move to its bounds count as values there.
   Activation activation = Activation::kNone;  // or kRelu, kClamp
-  float clamp_min = 0.0f;                     // kClamp: clamp_min <= clamp_max, neither NaN
-  float clamp_max = 0.0f;
+  float clamp_min = 0.0f;                     // kClamp: clamp_min <= clamp_max, neither NaN,
+  float clamp_max = 0.0f;                     // and not both the same infinity
 };
 
 // The L2 error of quantising what `histogram` has counted: the mean of (x - real(q(x)))^2 over all

@@ -49,9 +49,9 @@ class MemoryCutter {
   explicit MemoryCutter(std::byte* memory) : memory_(memory) {}
   template <class T>
   T* Cut(int64_t count) {
-    T* const part = reinterpret_cast<T*>(memory_ + bytes_);
+    T* const part = memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + bytes_);
     bytes_ += base::AlignUp(static_cast<size_t>(count) * sizeof(T), size_t{64});
-    return memory_ == nullptr ? nullptr : part;
+    return part;
   }
   size_t bytes() const { return bytes_; }
 

@@ -212,7 +212,7 @@ Status Gemm::Run(const InputMatrix& input, const InputQuantization& quantization
   QFORGE_RETURN_IF_ERROR(Partition(core, &workspace, &packed));
   pack::WeightsSource source;
   source.data = weights.data;
-  source.stride = weights.stride;
+  source.stride = UsedStride(weights);
   source.order = state_->layout;
   constexpr int64_t kColumnsPerTask = 256;  // whole panels on every ISA
   const int64_t tasks = base::CeilDiv(layout.outputs, kColumnsPerTask);

@@ -183,7 +183,7 @@ Status Histogram::Observe(const MatrixView<const float>& values) noexcept {
   const int64_t rows = one_row ? 1 : values.rows;
   const int64_t cols = one_row ? values.rows * values.cols : values.cols;
   for (int64_t row = 0; row < rows; ++row) {
-    const float* const data = values.data + row * values.stride;
+    const float* const data = values.data + row * UsedStride(values);
     for (int64_t i = 0; i < cols; i += kBlock) {
       ObserveBlock(data + i, std::min(kBlock, cols - i), *kernels);
     }

@@ -99,12 +99,13 @@ Result<PackedWeights> PackedWeights::CreateFloat(const InputMatrix& weights,
     const int64_t block = by_row ? inputs : outputs;
     pack::FloatWeightsSource source;
     source.matrix = weights;
+    source.matrix.stride = UsedStride(weights);
     source.order = options.layout;
     source.clip_to_finite = options.clip_to_finite;
     QFORGE_RETURN_IF_ERROR(FindConversions(*isa, type, &source));
     for (int64_t product = 0; product < products; ++product) {
       source.matrix.data = static_cast<const std::byte*>(weights.data) +
-                           product * block * weights.stride * DataTypeSize(weights.type);
+                           product * block * source.matrix.stride * DataTypeSize(weights.type);
       std::byte* const to = buffer->data() + product * product_bytes;
       if (*isa == Isa::kScalar) {
         pack::CopyPlainFloats(layout, source, 0, inputs, to);

@@ -148,10 +148,11 @@ Result<PackedWeights> PackedWeights::Create(const MatrixView<const int8_t>& weig
     request.inputs = inputs;
     request.outputs = outputs;
     const int64_t block = by_row ? inputs : outputs;
+    const int64_t stride = UsedStride(weights);
     for (int64_t product = 0; product < products; ++product) {
       pack::WeightsSource source;
-      source.data = weights.data + product * block * weights.stride;
-      source.stride = weights.stride;
+      source.data = weights.data + product * block * stride;
+      source.stride = stride;
       source.order = options.layout;
       request.sources.push_back(source);
     }

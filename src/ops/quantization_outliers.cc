@@ -16,10 +16,10 @@ constexpr int32_t kMostTotal = 16383;
 
 // The K weights of an output channel.
 struct Channel {
-  const float* first;
-  int64_t step;
-  int8_t* quantized;
-  int64_t quantized_step;
+  const float* first = nullptr;  // null only where K is 0
+  int64_t step = 1;
+  int8_t* quantized = nullptr;
+  int64_t quantized_step = 1;
 };
 
 Status CheckFinite(const MatrixView<const float>& weights) {
@@ -107,9 +107,11 @@ Result<OutlierQuantizedWeights> QuantizeWeightsWithOutliers(
       const int64_t row = by_row ? column / outputs * block : column;
       const int64_t offset = by_row ? column % outputs : 0;
       Channel channel;
-      channel.first = weights.data + row * weights.stride + offset;
+      if (inputs != 0) {
+        channel.first = weights.data + row * weights.stride + offset;
+        channel.quantized = result.weights.data() + row * weights.cols + offset;
+      }
       channel.step = by_row ? weights.stride : 1;
-      channel.quantized = result.weights.data() + row * weights.cols + offset;
       channel.quantized_step = by_row ? weights.cols : 1;
       QuantizeChannel(channel, inputs, allowed, &magnitudes, &result);
     }

@@ -31,6 +31,11 @@ Status CheckActivation(const RangeOptions& options) {
                          "%g is not <= clamp_max, %g", static_cast<double>(options.clamp_min),
                          static_cast<double>(options.clamp_max));
   }
+  if (std::isinf(options.clamp_min) && options.clamp_min == options.clamp_max) {
+    return Status::Error(StatusCode::kInvalidArgument, "options.clamp_min",
+                         "and clamp_max are both %g, which leaves no finite value",
+                         static_cast<double>(options.clamp_min));
+  }
   return Status();
 }
 

@@ -161,8 +161,9 @@ double RealOutput(const Output& output, const std::byte* data, int64_t index) {
 }
 
 Status Run(const Context& context, const FloatLayer& layer, const Linear& linear,
-           const MatrixView<const float>& input, const InputQuantization& quantization,
+           MatrixView<const float> input, const InputQuantization& quantization,
            ErrorStatistics* statistics) {
+  input.stride = UsedStride(input);
   const LinearCore& core = *linear.core();
   const int64_t columns = core.layout.products * core.layout.outputs;
   std::vector<std::byte> converted;

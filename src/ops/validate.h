@@ -53,6 +53,13 @@ Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type) 
 // As above, and of the given shape.
 Status CheckMatrix(const char* field, const InputMatrix& matrix, DataType type, int64_t rows,
                    int64_t cols) noexcept;
+// The stride of a matrix that passed, to compute addresses with: of no more than one row it may be
+// anything, and where there are no elements the address may be null.
+template <class Matrix>
+int64_t UsedStride(const Matrix& matrix) {
+  if (matrix.rows == 0 || matrix.cols == 0) return 0;
+  return matrix.rows == 1 ? matrix.cols : matrix.stride;
+}
 
 // One of the enumerators.
 Status CheckIsa(const char* field, Isa isa) noexcept;

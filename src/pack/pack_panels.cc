@@ -272,6 +272,7 @@ void PackFromColumns(const PanelLayout& layout, const WeightsSource& source, int
 
 void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
                 int64_t panel_end, int8_t* packed, int64_t* sums) noexcept {
+  if (layout.inputs == 0) return;  // neither weights nor panels: there may be no memory for either
   const bool by_row = source.order == WeightsLayout::kInputsByOutputs;
   const auto pack = layout.group_size == 4 ? (by_row ? PackFromRows<4> : PackFromColumns<4>)
                                            : (by_row ? PackFromRows<2> : PackFromColumns<2>);
@@ -286,6 +287,7 @@ namespace qforge::pack {
 
 void PackPanels(const PanelLayout& layout, const WeightsSource& source, int64_t panel_begin,
                 int64_t panel_end, int8_t* packed, int64_t* sums) noexcept {
+  if (layout.inputs == 0) return;  // neither weights nor panels: there may be no memory for either
   AddColumnSums(source, 0, layout.inputs, panel_begin * layout.panel_columns(),
                 std::min(layout.outputs, panel_end * layout.panel_columns()), sums);
   const bool by_row = source.order == WeightsLayout::kInputsByOutputs;

@@ -23,6 +23,8 @@ double Activated(const FloatLayer& layer, double r) {
 void FloatLayerRow(const FloatLayer& layer, int64_t inputs, int64_t outputs, const float* input,
                    double* output) noexcept {
   const MatrixView<const float>& weights = layer.weights;
+  // Where there are no weights nothing is stepped through: their address may be null.
+  const int64_t stride = inputs == 0 || outputs == 0 ? 0 : weights.stride;
   for (int64_t group = 0; group < layer.groups; ++group) {
     const float* const x = input + group * inputs;
     double* const y = output + group * outputs;
@@ -32,12 +34,12 @@ void FloatLayerRow(const FloatLayer& layer, int64_t inputs, int64_t outputs, con
     if (layer.layout == WeightsLayout::kInputsByOutputs) {
       for (int64_t k = 0; k < inputs; ++k) {
         const double factor = static_cast<double>(x[k]);
-        const float* const row = weights.data + (group * inputs + k) * weights.stride;
+        const float* const row = weights.data + (group * inputs + k) * stride;
         for (int64_t j = 0; j < outputs; ++j) y[j] += factor * static_cast<double>(row[j]);
       }
     } else {
       for (int64_t j = 0; j < outputs; ++j) {
-        const float* const row = weights.data + (group * outputs + j) * weights.stride;
+        const float* const row = weights.data + (group * outputs + j) * stride;
         for (int64_t k = 0; k < inputs; ++k) {
           y[j] += static_cast<double>(x[k]) * static_cast<double>(row[k]);
         }

@@ -81,6 +81,7 @@ class Operands {
 // that fits in memory can overflow the 64-bit sum.
 template <class T>
 int64_t Product(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
+  if (problem.inputs == 0) return 0;  // no operands, and no memory for them
   const Operands<T> operands(problem, row, channel);
   const int32_t a_zero_point = InputZeroPoint(problem, row);
   const int32_t b_zero_point = OfChannel(problem, problem.zero_points, channel, 0);
@@ -105,6 +106,7 @@ int32_t Saturate16(int32_t value) noexcept {
 // for zero-points exact.
 template <class T>
 int64_t SaturatingProduct(const LinearProblem& problem, int64_t row, int64_t channel) noexcept {
+  if (problem.inputs == 0) return 0;
   const Operands<T> operands(problem, row, channel);
   constexpr int32_t kShift = std::is_signed_v<T> ? 128 : 0;
   const int64_t a_zero_point = InputZeroPoint(problem, row) + kShift;

@@ -251,6 +251,27 @@ TEST_F(ShadowRunTest, CountsWhatIsNotFinite) {
   EXPECT_EQ(of_nothing.count, 0);
 }
 
+// Its views may point nowhere, which UndefinedBehaviorSanitizer watches.
+TEST_F(ShadowRunTest, OfALayerWithoutInputs) {
+  constexpr int64_t kOutputs = 3;
+  constexpr int64_t kStride = 4;
+  PackedWeightsOptions packing;
+  packing.layout = WeightsLayout::kOutputsByInputs;
+  const auto packed = PackedWeights::Create({nullptr, kOutputs, 0, kStride}, packing);
+  ASSERT_TRUE(packed.ok()) << packed.status().message();
+  const auto linear = Linear::Create(context_, *packed, Epilogue());
+  ASSERT_TRUE(linear.ok()) << linear.status().message();
+  FloatLayer layer;
+  layer.layout = packing.layout;
+  layer.weights = {nullptr, kOutputs, 0, kStride};
+  ErrorStatistics error;
+  const Status status =
+      ShadowRun(context_, layer, *linear, {nullptr, 2, 0, kStride}, {1.0f, 0}, &error);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(error.count, 2 * kOutputs);
+  EXPECT_EQ(error.noise, 0.0);
+}
+
 // Inputs beyond the range that was observed do not break the promise, which only some ISAs need.
 TEST_F(ShadowRunTest, KeepsToTheActivationMaximum) {
   constexpr int64_t kInputs = 512, kOutputs = 8;

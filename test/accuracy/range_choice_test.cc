@@ -542,6 +542,13 @@ TEST(ChooseRange, RefusesBadOptions) {
     EXPECT_TRUE(IsError(with([&](auto& o) { o.percentile = percentile; }), kOutOfRange,
                         "options.percentile"));
   }
+  for (const float bound : {kInfinity, -kInfinity}) {
+    EXPECT_TRUE(IsError(with([&](auto& o) {
+                          o.activation = Activation::kClamp;
+                          o.clamp_min = o.clamp_max = bound;
+                        }),
+                        kInvalid, "options.clamp_min"));
+  }
   EXPECT_TRUE(IsError(with([](auto& o) { o.activation = static_cast<Activation>(3); }), kInvalid,
                       "options.activation"));
   const auto with_clamp = [&](float min, float max) {

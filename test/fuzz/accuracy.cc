@@ -54,7 +54,8 @@ void FuzzShadowRun(FuzzInput& in) {
   const Status status = ShadowRun(context, layer, *linear, input.view<const float>(),
                                   quantization.quantization, in.Rarely() ? nullptr : &statistics);
   const int64_t pairs = statistics.count - 1 + statistics.not_finite;
-  Check(pairs == (status.ok() ? input_rows * channels : 0), "pairs are missing or too many");
+  const int64_t expected = input.rows() * packed->groups() * packed->outputs();
+  Check(pairs == (status.ok() ? expected : 0), "pairs are missing or too many");
 }
 
 void FuzzPrecisions(FuzzInput& in) {

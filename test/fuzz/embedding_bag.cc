@@ -60,7 +60,8 @@ struct FuzzLookUp {
       indices.Set(p, random.Integer<int64_t>(0, std::max<int64_t>(rows - 1, 0)));
     }
     if (!valid && indices.size() != 0 && in.Any<uint8_t>() % 8 == 7) {
-      indices.Set(in.Integer(0, indices.size() - 1), in.Nearly(rows));
+      const int64_t position = in.Integer(0, indices.size() - 1);
+      indices.Set(position, in.Nearly(rows));
     }
     if (options.weights != BagWeights::kNone) {
       weights = DrawArray<float>(
@@ -95,7 +96,7 @@ void FuzzLookUps(FuzzInput& in) {
   options.weights = in.Enum<BagWeights>(3);
   options.bounds = in.Enum<BagBounds>(3);
   options.output = DrawType(in, {DataType::kF32, DataType::kF16, DataType::kBF16, DataType::kU8});
-  GuardedBuffer<int32_t> row_map(in.Any<uint8_t>() % 4 == 3 ? in.Pick({7, 1, 60}) : 0, in.Guard());
+  GuardedBuffer<int32_t> row_map{in.Any<uint8_t>() % 4 == 3 ? in.Pick({7, 1, 60}) : 0, in.Guard()};
   for (int32_t& value : row_map) {
     value =
         static_cast<int32_t>(in.Nearly(in.Integer(-1, std::max<int64_t>(table->rows() - 1, 0))));

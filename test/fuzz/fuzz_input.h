@@ -1,6 +1,7 @@
 // What fuzz targets share: values drawn from the fuzzer's bytes, matrices on guarded memory, and
 // checks. When the bytes are used up every draw gives 0, or the first choice, which is always the
-// plain and valid one.
+// plain and valid one. Compilers evaluate arguments in orders of their own: where two draws are
+// arguments they stand in braces, so that an input means the same everywhere.
 #ifndef QFORGE_TEST_FUZZ_FUZZ_INPUT_H_
 #define QFORGE_TEST_FUZZ_FUZZ_INPUT_H_
 
@@ -111,8 +112,8 @@ class FuzzInput {
   // Finite and > 0, and rarely anything.
   float Scale() {
     if (Rarely()) return Float();
-    return Pick({0.05f, 1.0f, 0.0078125f, 1e-3f, 37.5f, 1e-30f, 1e30f}) *
-           static_cast<float>(1 + Any<uint8_t>());
+    const float unit = Pick({0.05f, 1.0f, 0.0078125f, 1e-3f, 37.5f, 1e-30f, 1e30f});
+    return unit * static_cast<float>(1 + Any<uint8_t>());
   }
   test::Random Seed() { return test::Random(Any<uint16_t>()); }
   test::Guard Guard() { return Bool() ? test::Guard::kInFront : test::Guard::kBehind; }

@@ -46,11 +46,11 @@ void FuzzGemm(FuzzInput& in) {
   const FuzzMatrix weights(in, options.weights, by_outputs ? outputs : inputs,
                            by_outputs ? inputs : outputs);
   const FuzzInputQuantization quantization(in, options.linear, rows);
-  GuardedBuffer<float> scales(
-      std::clamp<int64_t>(in.Nearly(in.Pick<int64_t>({0, 1, outputs})), 0, 128), in.Guard());
+  GuardedBuffer<float> scales{
+      std::clamp<int64_t>(in.Nearly(in.Pick<int64_t>({0, 1, outputs})), 0, 128), in.Guard()};
   for (float& value : scales) value = in.Scale();
-  GuardedBuffer<int32_t> zero_points(
-      std::clamp<int64_t>(in.Nearly(in.Pick<int64_t>({0, 1, outputs})), 0, 128), in.Guard());
+  GuardedBuffer<int32_t> zero_points{
+      std::clamp<int64_t>(in.Nearly(in.Pick<int64_t>({0, 1, outputs})), 0, 128), in.Guard()};
   for (int32_t& value : zero_points) {
     value = in.Rarely() ? in.Any<int32_t>() : options.weight_zero_points ? in.Any<int8_t>() : 0;
   }

@@ -74,7 +74,7 @@ void FuzzFloatLinear(FuzzInput& in) {
                    linear_options.transposed_input ? rows : groups * inputs);
   if (in.Bool()) input.bytes().Seal();
   const InputQuantization quantization =
-      in.Rarely() ? InputQuantization(in.Scale(), in.Any<int32_t>()) : InputQuantization();
+      in.Rarely() ? InputQuantization{in.Scale(), in.Any<int32_t>()} : InputQuantization();
   FuzzMatrix output(in, epilogue.epilogue.output.type, rows, channels);
   const FuzzMatrix residual(in, epilogue.epilogue.residual.type, rows, channels);
   RunArguments arguments;

@@ -19,7 +19,7 @@ struct FuzzOutliers {
       if (j < columns && in.Bool()) count += random.Integer<int64_t>(0, most);
     }
     values = DrawArray<int8_t>(in, in.Nearly(count));
-    rows = GuardedBuffer<int32_t>(std::clamp<int64_t>(in.Nearly(count), 0, 1 << 16), in.Guard());
+    rows = GuardedBuffer<int32_t>{std::clamp<int64_t>(in.Nearly(count), 0, 1 << 16), in.Guard()};
     const bool sorted = !in.Rarely();
     int64_t column = 0;
     int32_t row = 0;
@@ -89,11 +89,11 @@ void FuzzLinear(FuzzInput& in) {
   options.groups = in.Nearly(groups);
   const int64_t channels = groups * outputs;
   const auto parameters = [&] { return in.Nearly(in.Pick<int64_t>({0, 1, groups, channels})); };
-  GuardedBuffer<float> scales(std::clamp<int64_t>(parameters(), 0, 512), in.Guard());
+  GuardedBuffer<float> scales{std::clamp<int64_t>(parameters(), 0, 512), in.Guard()};
   for (float& value : scales) value = in.Scale();
   options.scales = {scales.data(), scales.size()};
-  GuardedBuffer<int32_t> zero_points(std::clamp<int64_t>(in.Bool() ? parameters() : 0, 0, 512),
-                                     in.Guard());
+  GuardedBuffer<int32_t> zero_points{std::clamp<int64_t>(in.Bool() ? parameters() : 0, 0, 512),
+                                     in.Guard()};
   for (int32_t& value : zero_points) value = in.Rarely() ? in.Any<int32_t>() : in.Any<int8_t>();
   options.zero_points = {zero_points.data(), zero_points.size()};
   options.accumulation =
@@ -126,7 +126,10 @@ void FuzzLinear(FuzzInput& in) {
         "packing for the scalar path ends in another way");
   if (!packed.ok()) return;
   CheckOk(packed->Scrub());
-  if (in.Rarely()) (void)packed->Scrub(in.Nearly(0), in.Nearly(1)).ok();
+  if (in.Rarely()) {
+    const int64_t first = in.Nearly(0);
+    (void)packed->Scrub(first, in.Nearly(1)).ok();
+  }
 
   const FuzzEpilogue epilogue(in, channels, false);
   FuzzSoftErrors soft_errors(in, options.soft_error_check || in.Rarely());

@@ -113,14 +113,14 @@ struct FuzzInputQuantization {
         options.scaling != InputScaling::kPerTensor && options.scaling != InputScaling::kPerRow;
     if (dynamic && !in.Rarely()) return;
     if (options.scaling == InputScaling::kPerRow && !in.Rarely()) {
-      scales = GuardedBuffer<float>(std::clamp<int64_t>(in.Nearly(rows), 0, 64), in.Guard());
-      zero_points = GuardedBuffer<int32_t>(std::clamp<int64_t>(in.Nearly(rows), 0, 64), in.Guard());
+      scales = GuardedBuffer<float>{std::clamp<int64_t>(in.Nearly(rows), 0, 64), in.Guard()};
+      zero_points = GuardedBuffer<int32_t>{std::clamp<int64_t>(in.Nearly(rows), 0, 64), in.Guard()};
       for (float& value : scales) value = in.Scale();
       for (int32_t& value : zero_points) value = zero_point();
       quantization = InputQuantization({scales.data(), scales.size()},
                                        {zero_points.data(), zero_points.size()});
     } else {
-      quantization = InputQuantization(in.Scale(), zero_point());
+      quantization = InputQuantization{in.Scale(), zero_point()};
     }
   }
 

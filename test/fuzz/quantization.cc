@@ -34,8 +34,9 @@ void FuzzArrays(FuzzInput& in) {
   if (!in.Rarely()) options.type = DataTypeOf<T>::kValue;
   const float a = in.Float();
   const float b = in.Float();
-  const Result<QuantizationParameters> chosen =
-      ChooseParameters(in.Rarely() ? a : std::min(a, b), in.Rarely() ? b : std::max(a, b), options);
+  const float min = in.Rarely() ? a : std::min(a, b);
+  const float max = in.Rarely() ? b : std::max(a, b);
+  const Result<QuantizationParameters> chosen = ChooseParameters(min, max, options);
   if (chosen.ok()) Check(IsValid(*chosen, options), "parameters that are none");
   QuantizationParameters parameters = chosen.ok() ? *chosen : QuantizationParameters();
   if (in.Rarely()) parameters.scale = in.Float();
@@ -79,8 +80,8 @@ void FuzzRequantization(FuzzInput& in) {
   const FuzzMatrix input(in, DataType::kS32, rows, cols);
   FuzzMatrix output(in, DrawType(in, {DataType::kU8, DataType::kS8}), rows, cols);
   if (input.type() != DataType::kS32) return;
-  GuardedBuffer<float> multipliers(
-      std::clamp<int64_t>(in.Nearly(in.Pick<int64_t>({1, cols})), 0, 128), in.Guard());
+  GuardedBuffer<float> multipliers{
+      std::clamp<int64_t>(in.Nearly(in.Pick<int64_t>({1, cols})), 0, 128), in.Guard()};
   for (float& value : multipliers) value = in.Scale();
   RequantizeOptions options;
   options.multipliers = {multipliers.data(), multipliers.size()};
@@ -123,6 +124,8 @@ void FuzzWeights(FuzzInput& in) {
   const FuzzMatrix weights(in, DataType::kF32, rows, cols);
   FuzzMatrix quantized(in, DataType::kS8, rows, cols);
   if (weights.type() != DataType::kF32 || quantized.type() != DataType::kS8) return;
+  // Any number of products without weights is legal, and takes memory for each.
+  if (weights.rows() == 0 && options.groups > 64) return;
   const int64_t count = options.granularity == Granularity::kPerTensor  ? 1
                         : options.granularity == Granularity::kPerGroup ? groups
                                                                         : groups * outputs;
@@ -229,7 +232,7 @@ void FuzzHistogram(FuzzInput& in) {
 
 // Data that no histogram gave, mostly.
 void FuzzHistogramData(FuzzInput& in) {
-  GuardedBuffer<uint64_t> counts(in.Integer(0, 20), in.Guard());
+  GuardedBuffer<uint64_t> counts{in.Integer(0, 20), in.Guard()};
   for (uint64_t& count : counts) count = in.Rarely() ? in.Any<uint64_t>() : in.Any<uint8_t>();
   HistogramData data;
   data.max_bins = in.Nearly(16);

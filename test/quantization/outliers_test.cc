@@ -170,6 +170,10 @@ TEST(Outliers, Degenerate) {
   ASSERT_TRUE(none.ok());
   EXPECT_TRUE(none->weights.empty());
   EXPECT_EQ(none->outliers().outputs, 0);
+  // Channels of no weights, which have no address.
+  const auto empty = QuantizeWeightsWithOutliers({nullptr, 0, 3});
+  ASSERT_TRUE(empty.ok());
+  EXPECT_EQ(empty->scales, std::vector<float>(3, 1.0f));
 
   const float zeros[6] = {};
   const auto zero = QuantizeWeightsWithOutliers({zeros, 3, 2});
