@@ -15,6 +15,9 @@ std::vector<float> Ends(float end, double innermost, double bin_width) {
   const double outer = std::ceil(static_cast<double>(end) / bin_width) - 1.0;
   const double inner = std::floor(std::max(innermost, 0.0) / bin_width);
   std::vector<float> ends{end};
+  // Beyond all histograms' bins: the bound of a clamp, to which it has moved all values. There are
+  // no steps of 1 there.
+  if (outer >= 0x1p24) return ends;
   if (outer >= inner) ends.reserve(static_cast<size_t>(outer - inner) + 2);
   for (double edge = outer; edge >= inner; edge -= 1.0) {
     ends.push_back(static_cast<float>(edge * bin_width));

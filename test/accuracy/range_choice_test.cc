@@ -515,6 +515,10 @@ TEST(ChooseRange, DegenerateHistograms) {
     // All of it is clamped away.
     options.activation = Activation::kRelu;
     EXPECT_EQ(Choose(Of({-3.0f, -1.0f}), options).l2_error, 0.0);
+    // All of it is moved to a bound that is more bins away than doubles can count.
+    options.activation = Activation::kClamp;
+    options.clamp_min = options.clamp_max = 0x1p100f;
+    EXPECT_EQ(Choose(Of({1.0f, 2.0f}), options).l2_error, 0.0);
   }
 }
 

@@ -54,8 +54,9 @@ void FuzzShadowRun(FuzzInput& in) {
   const Status status = ShadowRun(context, layer, *linear, input.view<const float>(),
                                   quantization.quantization, in.Rarely() ? nullptr : &statistics);
   const int64_t pairs = statistics.count - 1 + statistics.not_finite;
-  const int64_t expected = input.rows() * packed->groups() * packed->outputs();
-  Check(pairs == (status.ok() ? expected : 0), "pairs are missing or too many");
+  const int64_t expected =
+      status.ok() ? input.rows() * packed->groups() * packed->outputs() : int64_t{0};
+  Check(pairs == expected, "pairs are missing or too many");
 }
 
 void FuzzPrecisions(FuzzInput& in) {
