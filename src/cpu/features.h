@@ -28,8 +28,8 @@ struct CpuFeatures {
   bool avx512_bf16 = false;
 };
 
-// Why this build cannot run `isa`, as the first thing that is missing: "CPU lacks avx512_vnni". nullptr when
-// it can. `isa` must be an enumerator.
+// Why this build cannot run `isa`, as the first thing that is missing: "CPU lacks avx512_vnni".
+// nullptr when it can. `isa` must be an enumerator.
 const char* WhyUnsupported(Isa isa, const CpuFeatures& features) noexcept;
 
 inline bool Supported(Isa isa, const CpuFeatures& features) noexcept {

@@ -1,5 +1,5 @@
-// Which types kernels load and store as floats. Apart from float_columns.h, which emits how, so that
-// operations need not see the emitter to ask.
+// Which types kernels load and store as floats. Apart from float_columns.h, which emits how, so
+// that operations need not see the emitter to ask.
 #ifndef QFORGE_KERNELS_FLOAT_TYPES_H_
 #define QFORGE_KERNELS_FLOAT_TYPES_H_
 

@@ -49,7 +49,8 @@ struct Threads {
 // Whether the system gives `count` threads. pthreadpool does not look: it waits for ever for those
 // that a limit of processes or of memory has refused.
 bool SystemGivesThreads(int count) noexcept {
-  const std::unique_ptr<pthread_t[]> threads(new (std::nothrow) pthread_t[static_cast<size_t>(count)]);
+  const std::unique_ptr<pthread_t[]> threads(new (std::nothrow)
+                                                 pthread_t[static_cast<size_t>(count)]);
   if (threads == nullptr) return false;
   pthread_mutex_t all_started = PTHREAD_MUTEX_INITIALIZER;
   const auto wait = [](void* mutex) -> void* {

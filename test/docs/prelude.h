@@ -44,9 +44,9 @@ inline const std::vector<float> x_f32 = Values<float>(m * k, -1, 3);
 inline const std::vector<uint8_t> x = Values<uint8_t>(m * k, 0, 255);
 constexpr float x_scale = 4.0f / 255;
 constexpr int32_t x_zero_point = 64;
-inline std::vector<float> y_f32(m * n);
-inline std::vector<int32_t> y_s32(m * n);
-inline std::vector<uint8_t> y(m * n);
+inline std::vector<float> y_f32(m* n);
+inline std::vector<int32_t> y_s32(m* n);
+inline std::vector<uint8_t> y(m* n);
 constexpr float y_scale = 0.25f;
 constexpr int32_t y_zero_point = 128;
 inline const std::vector<std::vector<float>> calibration(3, x_f32);
@@ -58,7 +58,7 @@ inline const std::vector<float> rows_f32 = Values<float>(rows * dimension, -1, 1
 inline const std::vector<int64_t> indices = {3, 14, 15, 92, 65};
 inline const std::vector<int64_t> offsets = {0, 2, 5};
 constexpr int64_t bags = 2;
-inline std::vector<float> sums(bags * dimension);
+inline std::vector<float> sums(bags* dimension);
 
 struct Block {
   const char* place;
