@@ -195,7 +195,9 @@ class Spoiler {
   void Spoil(AnyMatrixView<kConst>& matrix) {
     constexpr std::array kTypes = {DataType::kNone, DataType::kU8, DataType::kS8, DataType::kS32,
                                    DataType::kF32};
-    const std::array<int64_t, 9> sizes = {0,     1,  -1, matrix.cols - 1, matrix.cols + 1,
+    // What was spoilt before may be the largest there is.
+    const int64_t next = matrix.cols == kHuge ? 0 : matrix.cols + 1;
+    const std::array<int64_t, 9> sizes = {0,     1,  -1, matrix.cols - 1, next,
                                           kHuge, -5, 7,  int64_t{1} << 61};
     switch (random_.Next() % 6) {
       case 0:
