@@ -82,7 +82,7 @@ class Run {
                  int64_t part_stride) noexcept;
   FloatRowCheck::Verdict Judge(const Rows& rows, int64_t row, const std::byte* sums, int64_t parts,
                                int64_t part_stride) const noexcept;
-  void Respond(const Rows& rows, int64_t row) noexcept;
+  SoftErrorOutcome Recompute(const Rows& rows, int64_t row) noexcept;
   void Inject(Place place, int64_t first_row,
               kernels::FloatGemmArguments* arguments) const noexcept;
 
@@ -109,8 +109,7 @@ class Run {
   int64_t row_sums_count_ = 0;
   bool strikes_ = false;  // the injected fault
   std::atomic<int64_t> not_checked_rows_{0};
-  std::atomic<int64_t> failed_rows_{0};
-  std::atomic<int64_t> failed_row_{0};  // one of them
+  FailedRows failed_rows_;
 };
 
 // The rows of a block and of a tile, the grid of tasks, and of how many rows sums are kept.
@@ -189,8 +188,7 @@ Status Run::Execute() noexcept {
   }
   const int64_t not_checked = not_checked_rows_.load(std::memory_order_relaxed);
   core_.check.CountChecked(rows_ - not_checked, not_checked);
-  const int64_t failed = failed_rows_.load(std::memory_order_relaxed);
-  return failed == 0 ? Status() : core_.check.Failure(failed, failed_row_.load());
+  return core_.check.OutcomeOf(failed_rows_);
 }
 
 Run::Rows Run::Prepare(Range block) noexcept {
@@ -442,34 +440,21 @@ void Run::CheckRows(const Rows& rows, Range range, const std::byte* sums, int64_
         not_checked_rows_.fetch_add(1, std::memory_order_relaxed);
         break;
       case FloatRowCheck::Verdict::kFails:
-        Respond(rows, row);
+        core_.check.Respond(row, &failed_rows_, [&] { return Recompute(rows, row); });
         break;
     }
   }
 }
 
-// To a row that did not pass.
-void Run::Respond(const Rows& rows, int64_t row) noexcept {
-  SoftErrorOutcome outcome = SoftErrorOutcome::kFailed;
-  if (core_.check.options().policy == SoftErrorPolicy::kReport) {
-    outcome = SoftErrorOutcome::kReported;
-  } else if (core_.check.recomputes() && failed_rows_.load(std::memory_order_relaxed) > 0) {
-    outcome = SoftErrorOutcome::kPersistent;
-  } else if (core_.check.recomputes()) {
-    alignas(64) std::byte sums[64] = {};
-    Place place;
-    place.row_sums = sums;
-    place.strikes = core_.check.TakeInjection(row, 1);
-    MultiplyRows(rows, {row, row + 1}, {0, core_.ShapeOf(1).panels}, place);
-    outcome = Judge(rows, row, sums, 1, 0) == FloatRowCheck::Verdict::kPasses
-                  ? SoftErrorOutcome::kCorrected
-                  : SoftErrorOutcome::kPersistent;
-  }
-  core_.check.Report(row, outcome);
-  if (outcome == SoftErrorOutcome::kPersistent || outcome == SoftErrorOutcome::kFailed) {
-    failed_row_.store(row, std::memory_order_relaxed);
-    failed_rows_.fetch_add(1, std::memory_order_relaxed);
-  }
+SoftErrorOutcome Run::Recompute(const Rows& rows, int64_t row) noexcept {
+  alignas(64) std::byte sums[64] = {};
+  Place place;
+  place.row_sums = sums;
+  place.strikes = core_.check.TakeInjection(row, 1);
+  MultiplyRows(rows, {row, row + 1}, {0, core_.ShapeOf(1).panels}, place);
+  return Judge(rows, row, sums, 1, 0) == FloatRowCheck::Verdict::kPasses
+             ? SoftErrorOutcome::kCorrected
+             : SoftErrorOutcome::kPersistent;
 }
 
 }  // namespace

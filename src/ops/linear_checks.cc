@@ -116,33 +116,23 @@ void LinearRunner::CheckRows(const Rows& rows, Range range, const std::byte* sum
   for (int64_t row = range.begin; row < range.end; ++row) {
     const std::byte* row_sums = sums + (row - range.begin) * sum_bytes;
     if (Passes(rows, {row, row + 1}, row_sums, parts, part_stride)) continue;
-    const SoftErrorOutcome outcome = verifies_ ? SoftErrorOutcome::kPersistent : Respond(rows, row);
-    if (outcome == SoftErrorOutcome::kPersistent || outcome == SoftErrorOutcome::kFailed) {
-      failed_row_.store(row, std::memory_order_relaxed);
-      failed_rows_.fetch_add(1, std::memory_order_relaxed);
+    if (verifies_) {
+      failed_rows_.Add(row);
+      continue;
     }
+    core_.check.Respond(row, &failed_rows_, [&] { return Recompute(rows, row); });
   }
 }
 
-// To a row that did not pass.
-SoftErrorOutcome LinearRunner::Respond(const Rows& rows, int64_t row) noexcept {
-  SoftErrorOutcome outcome = SoftErrorOutcome::kFailed;
-  if (core_.check.options().policy == SoftErrorPolicy::kReport) {
-    outcome = SoftErrorOutcome::kReported;
-  } else if (core_.check.recomputes() && failed_rows_.load(std::memory_order_relaxed) > 0) {
-    outcome = SoftErrorOutcome::kPersistent;
-  } else if (core_.check.recomputes()) {
-    alignas(64) std::byte sums[64] = {};
-    Place place;
-    place.row_sums = sums;
-    place.strikes = core_.check.TakeInjection(row, 1);
-    const Range range{row, row + 1};
-    MultiplyRows(rows, range, {0, ShapeOf(core_, 1).panels}, place);
-    outcome = Passes(rows, range, sums, 1, 0) ? SoftErrorOutcome::kCorrected
-                                              : SoftErrorOutcome::kPersistent;
-  }
-  core_.check.Report(row, outcome);
-  return outcome;
+SoftErrorOutcome LinearRunner::Recompute(const Rows& rows, int64_t row) noexcept {
+  alignas(64) std::byte sums[64] = {};
+  Place place;
+  place.row_sums = sums;
+  place.strikes = core_.check.TakeInjection(row, 1);
+  const Range range{row, row + 1};
+  MultiplyRows(rows, range, {0, ShapeOf(core_, 1).panels}, place);
+  return Passes(rows, range, sums, 1, 0) ? SoftErrorOutcome::kCorrected
+                                         : SoftErrorOutcome::kPersistent;
 }
 
 }  // namespace qforge

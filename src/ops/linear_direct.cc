@@ -212,17 +212,10 @@ Status LinearDirect::Respond(const RowCheck::Rows& checked, const InputMatrix& i
                              const InputQuantization& quantization, const OutputMatrix& output,
                              const InputMatrix& residual) const noexcept {
   const RowCheck& check = core_->check;
-  const TileSink no_sink;
-  int64_t failed = 0;
-  int64_t first = 0;
+  FailedRows failed;
   for (int64_t row = 0; row < checked.rows; ++row) {
     if (check.Passes(checked.Row(row, sum_bytes_))) continue;
-    SoftErrorOutcome response = SoftErrorOutcome::kFailed;
-    if (check.options().policy == SoftErrorPolicy::kReport) {
-      response = SoftErrorOutcome::kReported;
-    } else if (check.recomputes() && failed > 0) {
-      response = SoftErrorOutcome::kPersistent;
-    } else if (check.recomputes()) {
+    check.Respond(row, &failed, [&] {
       const auto row_of = [row](auto matrix) {
         if (matrix.data == nullptr) return matrix;
         matrix.data = reinterpret_cast<decltype(matrix.data)>(
@@ -239,21 +232,15 @@ Status LinearDirect::Respond(const RowCheck::Rows& checked, const InputMatrix& i
         row_quantization.row_scales = {quantization.row_scales.data() + row, 1};
         row_quantization.row_zero_points = {quantization.row_zero_points.data() + row, 1};
       }
+      const TileSink no_sink;
       const RunRequest request{input_row, row_quantization, output_row, residual_row, no_sink};
       const Status again = RunLinearAgain(*core_, *run_weights_, request);
-      if (again.ok()) {
-        response = SoftErrorOutcome::kCorrected;
-      } else if (again.code() == StatusCode::kDataCorrupted) {
-        response = SoftErrorOutcome::kPersistent;
-      }
-    }
-    check.Report(row, response);
-    if (response == SoftErrorOutcome::kPersistent || response == SoftErrorOutcome::kFailed) {
-      if (failed == 0) first = row;
-      ++failed;
-    }
+      if (again.ok()) return SoftErrorOutcome::kCorrected;
+      return again.code() == StatusCode::kDataCorrupted ? SoftErrorOutcome::kPersistent
+                                                        : SoftErrorOutcome::kFailed;
+    });
   }
-  return failed == 0 ? Status() : check.Failure(failed, first);
+  return check.OutcomeOf(failed);
 }
 
 }  // namespace qforge

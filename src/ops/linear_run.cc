@@ -101,8 +101,7 @@ Status LinearRunner::Execute() noexcept {
   }
   if (!core_.check.active()) return Status();
   if (!verifies_) core_.check.CountChecked(rows_, 0);
-  const int64_t failed = failed_rows_.load(std::memory_order_relaxed);
-  return failed == 0 ? Status() : core_.check.Failure(failed, failed_row_.load());
+  return core_.check.OutcomeOf(failed_rows_);
 }
 
 // Minima and maxima do not depend on the order in which they are taken, so that tasks may each take

@@ -3,7 +3,6 @@
 #ifndef QFORGE_OPS_LINEAR_RUNNER_H_
 #define QFORGE_OPS_LINEAR_RUNNER_H_
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -82,7 +81,7 @@ class LinearRunner {
                  int64_t part_stride) noexcept;
   bool Passes(const Rows& rows, Range range, const std::byte* sums, int64_t parts,
               int64_t part_stride) const noexcept;
-  SoftErrorOutcome Respond(const Rows& rows, int64_t row) noexcept;
+  SoftErrorOutcome Recompute(const Rows& rows, int64_t row) noexcept;
   void Inject(bool strikes, int64_t first_row, int64_t product, Range panels,
               kernels::GemmArguments* arguments) const noexcept;
   // `arguments` are for the first row and are used up.
@@ -114,9 +113,8 @@ class LinearRunner {
   int64_t row_sums_count_ = 0;
   bool verifies_ = false;  // see ExecuteAgain()
   bool strikes_ = false;   // the injected fault
-  std::atomic<int64_t> failed_rows_{0};
-  std::atomic<int64_t> failed_row_{0};  // one of them
-  std::byte* tiles_ = nullptr;          // for callbacks: a piece per task of the grid
+  FailedRows failed_rows_;
+  std::byte* tiles_ = nullptr;  // for callbacks: a piece per task of the grid
 };
 
 }  // namespace qforge

@@ -42,11 +42,12 @@ void SoftErrorResponse::Report(int64_t row, SoftErrorOutcome outcome) const noex
   options_.monitor->Add(event);
 }
 
-Status SoftErrorResponse::Failure(int64_t rows, int64_t first) const noexcept {
+Status SoftErrorResponse::OutcomeOf(const FailedRows& failed) const noexcept {
+  if (failed.count() == 0) return Status();
   return Status::Error(StatusCode::kDataCorrupted, "output",
                        "%" PRId64 " row(s), row %" PRId64
                        " among them, do not have the sum that the weights give%s",
-                       rows, first,
+                       failed.count(), failed.one(),
                        recomputes() ? "; computed again, neither: the weights, or the sums kept of "
                                       "them, have changed, see PackedWeights::Scrub"
                                     : "");

@@ -2,12 +2,28 @@
 #ifndef QFORGE_OPS_SOFT_ERROR_RESPONSE_H_
 #define QFORGE_OPS_SOFT_ERROR_RESPONSE_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "qforge/soft_errors.h"
 #include "qforge/status.h"
 
 namespace qforge {
+
+// Rows of one call that stay wrong. Threads may add theirs at the same time.
+class FailedRows {
+ public:
+  void Add(int64_t row) noexcept {
+    one_.store(row, std::memory_order_relaxed);
+    count_.fetch_add(1, std::memory_order_relaxed);
+  }
+  int64_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  int64_t one() const noexcept { return one_.load(std::memory_order_relaxed); }  // of them
+
+ private:
+  std::atomic<int64_t> count_{0};
+  std::atomic<int64_t> one_{0};
+};
 
 // Fixed when the operation is created.
 class SoftErrorResponse {
@@ -27,14 +43,32 @@ class SoftErrorResponse {
 
   // Tells the monitor.
   void CountChecked(int64_t checked, int64_t not_checked) const noexcept;
-  void Report(int64_t row, SoftErrorOutcome outcome) const noexcept;
-  // What a call returns in which `rows` rows, `first` among them, stay wrong.
-  Status Failure(int64_t rows, int64_t first) const noexcept;
+
+  // Does what the policy says about a row that did not pass, and adds it to *failed if it stays
+  // wrong. recompute() computes it once more, which gives kCorrected, kPersistent or, where that
+  // could not be done, kFailed; it is not called after a row that stays wrong.
+  template <class Recompute>
+  void Respond(int64_t row, FailedRows* failed, const Recompute& recompute) const noexcept {
+    SoftErrorOutcome outcome = SoftErrorOutcome::kFailed;
+    if (options_.policy == SoftErrorPolicy::kReport) {
+      outcome = SoftErrorOutcome::kReported;
+    } else if (recomputes()) {
+      outcome = failed->count() > 0 ? SoftErrorOutcome::kPersistent : recompute();
+    }
+    Report(row, outcome);
+    if (outcome == SoftErrorOutcome::kPersistent || outcome == SoftErrorOutcome::kFailed) {
+      failed->Add(row);
+    }
+  }
+  // What the call returns.
+  Status OutcomeOf(const FailedRows& failed) const noexcept;
 
   // Whether the injected fault strikes when these rows are computed.
   bool TakeInjection(int64_t first_row, int64_t rows) const noexcept;
 
  private:
+  void Report(int64_t row, SoftErrorOutcome outcome) const noexcept;
+
   SoftErrorOptions options_;
   int64_t columns_ = 0;
 };
