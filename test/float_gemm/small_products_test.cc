@@ -5,12 +5,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <ostream>
 #include <vector>
 
 #include "float_gemm/float_case.h"
 #include "support/isas.h"
+#include "support/spoilt_matrix.h"
 
 namespace qforge::test {
 namespace {
@@ -44,7 +44,6 @@ struct Call {
 constexpr int64_t kArenaFloats = 4096;
 constexpr int64_t kMatrixFloats = 1024;  // more than a matrix takes
 constexpr int64_t kMaxGap = 3;
-constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
 
 // Calls that are valid unless chance has the matrices overlap, with up to two fields spoilt.
 class Spoiler {
@@ -87,42 +86,11 @@ class Spoiler {
     matrix.stride = cols + random_.Integer<int64_t>(0, kMaxGap);
   }
 
-  template <class T, size_t kSize>
-  T OneOf(const std::array<T, kSize>& values) {
-    return values[random_.Next() % kSize];
-  }
-
   template <bool kConst>
   void Spoil(AnyMatrixView<kConst>& matrix) {
     constexpr std::array kTypes = {DataType::kNone, DataType::kU8, DataType::kF16, DataType::kBF16,
                                    DataType::kF32};
-    // What was spoilt before may be the largest there is.
-    const int64_t next = matrix.cols == kHuge ? 0 : matrix.cols + 1;
-    const std::array<int64_t, 9> sizes = {0,     1,  -1, matrix.cols - 1, next,
-                                          kHuge, -5, 7,  int64_t{1} << 61};
-    switch (random_.Next() % 6) {
-      case 0:
-        matrix.data = nullptr;
-        break;
-      case 1:
-        if (matrix.data != nullptr) {
-          matrix.data = reinterpret_cast<void*>(reinterpret_cast<intptr_t>(matrix.data) +
-                                                random_.Integer<intptr_t>(1, 3));
-        }
-        break;
-      case 2:
-        matrix.rows = OneOf(sizes);
-        break;
-      case 3:
-        matrix.cols = OneOf(sizes);
-        break;
-      case 4:  // a larger one than kMaxGap allows only where it leads nowhere, or is refused
-        matrix.stride = OneOf(sizes);
-        if (matrix.stride > matrix.cols + kMaxGap && matrix.rows > 1) matrix.stride = kHuge;
-        break;
-      default:
-        matrix.type = OneOf(kTypes);
-    }
+    SpoilMatrix(matrix, kTypes, kMaxGap, random_);
   }
 
   void Spoil(Call& call) {
@@ -140,10 +108,10 @@ class Spoiler {
         call.arguments.residual.data = arena_.data();  // nobody asked for one
         break;
       case 5:
-        call.quantization.scale = OneOf(std::array{0.5f, 0.0f, -1.0f});
+        call.quantization.scale = OneOf(std::array{0.5f, 0.0f, -1.0f}, random_);
         break;
       case 6:
-        call.quantization.zero_point = OneOf(std::array{1, -1, 1 << 30});
+        call.quantization.zero_point = OneOf(std::array{1, -1, 1 << 30}, random_);
         break;
       default:
         if (random_.Next() % 2 == 0) {

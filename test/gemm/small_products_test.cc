@@ -15,6 +15,7 @@
 
 #include "gemm/linear_case.h"
 #include "support/random.h"
+#include "support/spoilt_matrix.h"
 #include "support/thread_pools.h"
 
 namespace qforge::test {
@@ -132,7 +133,6 @@ struct Call {
 constexpr int64_t kArenaBytes = 1 << 16;
 constexpr int64_t kMatrixBytes = 4096;  // more than a matrix takes
 
-constexpr int64_t kHuge = std::numeric_limits<int64_t>::max();
 constexpr int64_t kMaxGap = 3;
 
 class Spoiler {
@@ -186,42 +186,11 @@ class Spoiler {
   }
   int64_t Stride(int64_t cols) { return cols + random_.Integer<int64_t>(0, kMaxGap); }
 
-  template <class T, size_t kSize>
-  T OneOf(const std::array<T, kSize>& values) {
-    return values[random_.Next() % kSize];
-  }
-
   template <bool kConst>
   void Spoil(AnyMatrixView<kConst>& matrix) {
     constexpr std::array kTypes = {DataType::kNone, DataType::kU8, DataType::kS8, DataType::kS32,
                                    DataType::kF32};
-    // What was spoilt before may be the largest there is.
-    const int64_t next = matrix.cols == kHuge ? 0 : matrix.cols + 1;
-    const std::array<int64_t, 9> sizes = {0,     1,  -1, matrix.cols - 1, next,
-                                          kHuge, -5, 7,  int64_t{1} << 61};
-    switch (random_.Next() % 6) {
-      case 0:
-        matrix.data = nullptr;
-        break;
-      case 1:
-        if (matrix.data != nullptr) {
-          matrix.data = reinterpret_cast<void*>(reinterpret_cast<intptr_t>(matrix.data) +
-                                                random_.Integer<intptr_t>(1, 3));
-        }
-        break;
-      case 2:
-        matrix.rows = OneOf(sizes);
-        break;
-      case 3:
-        matrix.cols = OneOf(sizes);
-        break;
-      case 4:  // a larger one than kMaxGap allows only where it leads nowhere, or is refused
-        matrix.stride = OneOf(sizes);
-        if (matrix.stride > matrix.cols + kMaxGap && matrix.rows > 1) matrix.stride = kHuge;
-        break;
-      default:
-        matrix.type = OneOf(kTypes);
-    }
+    SpoilMatrix(matrix, kTypes, kMaxGap, random_);
   }
 
   void Spoil(Call& call) {
@@ -245,28 +214,30 @@ class Spoiler {
       case 5:
         if (c_.scaling == InputScaling::kPerRow) {
           spoilt_scales_ = scales_;
-          spoilt_scales_[random_.Next() % kRows] = OneOf(kScales);
+          spoilt_scales_[random_.Next() % kRows] = OneOf(kScales, random_);
           quantization.row_scales = {spoilt_scales_.data(), quantization.row_scales.size()};
         }
-        quantization.scale = OneOf(kScales);
+        quantization.scale = OneOf(kScales, random_);
         break;
       case 6:
         if (c_.scaling == InputScaling::kPerRow) {
           spoilt_zero_points_ = zero_points_;
-          spoilt_zero_points_[random_.Next() % kRows] = OneOf(kZeroPoints);
+          spoilt_zero_points_[random_.Next() % kRows] = OneOf(kZeroPoints, random_);
           quantization.row_zero_points = {spoilt_zero_points_.data(),
                                           quantization.row_zero_points.size()};
         }
-        quantization.zero_point = OneOf(kZeroPoints);
+        quantization.zero_point = OneOf(kZeroPoints, random_);
         break;
       default: {
         const std::array<int64_t, 5> counts = {0, 1, -1, c_.rows - 1, c_.rows + 1};
         if (random_.Next() % 2 == 0) {
-          quantization.row_scales = {OneOf(std::array<const float*, 2>{nullptr, scales_.data()}),
-                                     OneOf(counts)};
+          quantization.row_scales = {
+              OneOf(std::array<const float*, 2>{nullptr, scales_.data()}, random_),
+              OneOf(counts, random_)};
         } else {
           quantization.row_zero_points = {
-              OneOf(std::array<const int32_t*, 2>{nullptr, zero_points_.data()}), OneOf(counts)};
+              OneOf(std::array<const int32_t*, 2>{nullptr, zero_points_.data()}, random_),
+              OneOf(counts, random_)};
         }
       }
     }
