@@ -140,7 +140,6 @@ void FuzzLinear(FuzzInput& in) {
   linear_options.transposed_input = in.Any<uint8_t>() % 8 == 7;
   linear_options.soft_errors = soft_errors.options;
   const Result<Linear> linear = Linear::Create(context, *packed, epilogue.epilogue, linear_options);
-  SoftErrorMonitor scalar_monitor;
   LinearOptions scalar_linear_options = linear_options;
   scalar_linear_options.soft_errors.injection = nullptr;
   const Result<Linear> scalar =
