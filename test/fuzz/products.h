@@ -129,8 +129,8 @@ struct FuzzInputQuantization {
   GuardedBuffer<int32_t> zero_points;
 };
 
-// Calls scalar(expected) and run(output), which take one product to the same output, and compares. An
-// error other than kDataCorrupted writes nothing; where `comparable`, both end alike.
+// Calls scalar(expected) and run(output), which take one product to the same output, and compares.
+// An error other than kDataCorrupted writes nothing; where `comparable`, both end alike.
 template <class Scalar, class Run>
 void RunBoth(FuzzMatrix& output, bool comparable, Scalar&& scalar, Run&& run) {
   const Snapshot before(output.bytes());
