@@ -44,7 +44,6 @@ constexpr char kMagic[9] = "QFORGETB";
 constexpr uint32_t kVersion = 2;
 constexpr uint32_t kFirstVersion = 1;
 constexpr int64_t kRowsAlignment = 64;
-constexpr int64_t kCodebookBytes = kCodebookCentres * int64_t{sizeof(Half)};
 constexpr int64_t kCodebookChecksumBytes = base::ChecksumBytes(kCodebookBytes);
 
 enum class ChecksumPlace : uint8_t { kNone, kInRow, kBeside };
@@ -132,6 +131,11 @@ Result<OpenedFile> ParseSizes(const std::string& path, const Header& header, int
   layout.place = static_cast<ParameterPlace>(header.place);
   layout.stride = header.stride;
   layout.exponent_bias = header.exponent_bias;
+  const auto is_zero = [](uint8_t byte) { return byte == 0; };
+  if (!std::all_of(std::begin(header.unused), std::end(header.unused), is_zero) ||
+      !std::all_of(std::begin(header.reserved), std::end(header.reserved), is_zero)) {
+    return Corrupted(path, "the header has values where no version has any");
+  }
   const ChecksumPlace place = PlaceIn(header);
   layout.checksum = place == ChecksumPlace::kInRow;
   const Result<RowLayout> complete = CompleteRowLayout("header", layout);

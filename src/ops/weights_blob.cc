@@ -11,7 +11,7 @@
 #include "base/arithmetic.h"
 #include "base/checksum.h"
 #include "cpu/isa_table.h"
-#include "kernels/float_columns.h"
+#include "kernels/float_types.h"
 #include "kernels/gemm_kernel.h"
 #include "ops/sparse_validate.h"
 #include "ops/validate.h"
@@ -165,6 +165,11 @@ WeightsHeader HeaderOf(const PackedMatrix& matrix) {
 
 bool IsFlag(uint8_t value) { return value <= 1; }
 
+template <size_t kSize>
+bool AreZeros(const uint8_t (&bytes)[kSize]) {
+  return std::all_of(bytes, bytes + kSize, [](uint8_t byte) { return byte == 0; });
+}
+
 Result<Isa> IsaOf(const BlobName& name, const WeightsHeader& header) {
   const std::string isa(header.isa, std::find(std::begin(header.isa), std::end(header.isa), '\0'));
   const Result<Isa> known = ParseIsa(isa.c_str());
@@ -182,6 +187,7 @@ bool IsPossible(const WeightsHeader& header, Isa isa) {
        {header.has_zero_points, header.has_outliers, header.has_sections, header.has_row_sums}) {
     if (!IsFlag(flag)) return false;
   }
+  if (!AreZeros(header.unused) || !AreZeros(header.reserved)) return false;
   if (header.accumulation > static_cast<uint8_t>(Accumulation::kSaturating16)) return false;
   const bool saturating = header.accumulation == static_cast<uint8_t>(Accumulation::kSaturating16);
   if (header.activation_maximum < 1 || header.activation_maximum > 255) return false;

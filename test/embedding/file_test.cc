@@ -274,7 +274,10 @@ TEST_F(SpoiltFiles, HeadersThatLie) {
               {"no clusters", 48, 0, 8},
               {"clusters that overflow", 48, uint64_t{1} << 59, 8},
               {"rows_offset", 56, 64, 8},
-              {"file_bytes", 64, 371, 8}};
+              {"file_bytes", 64, 371, 8},
+              {"unused", 21, 1, 1},
+              {"reserved", 88, 1, 1},
+              {"the last reserved", 119, 128, 1}};
   for (const auto& lie : lies) {
     std::string bytes = good_;
     std::memcpy(bytes.data() + lie.at, &lie.value, lie.size);
