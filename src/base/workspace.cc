@@ -15,12 +15,17 @@ struct ThreadBuffers {
   int depth = 0;
 };
 
-// Frees a thread's buffers when it ends. Not the destructor of a thread_local: where there is no
-// memory to register that, glibc ends the process.
+// Constant initialisation, so that reading it costs no call and needs no registration.
+constinit thread_local ThreadBuffers* of_this_thread = nullptr;
+
+// Frees a thread's buffers when it ends, and forgets them: what another library does at the end of
+// the thread may run an operation after that. Not the destructor of a thread_local: where there is
+// no memory to register that, glibc ends the process.
 class AtThreadEnd {
  public:
   AtThreadEnd() noexcept
       : works_(pthread_key_create(&key_, [](void* buffers) {
+                 of_this_thread = nullptr;
                  delete static_cast<ThreadBuffers*>(buffers);
                }) == 0) {}
   // Threads that outlive the library, if it is unloaded, must not call the function above.
@@ -42,15 +47,15 @@ AtThreadEnd at_thread_end;
 
 // nullptr where there is no memory for them.
 ThreadBuffers* OfThisThread() noexcept {
-  thread_local ThreadBuffers* buffers = nullptr;
-  if (buffers == nullptr) {
-    buffers = new (std::nothrow) ThreadBuffers;
+  if (of_this_thread == nullptr) {
+    ThreadBuffers* const buffers = new (std::nothrow) ThreadBuffers;
     if (buffers != nullptr && !at_thread_end.Free(buffers)) {
       delete buffers;
-      buffers = nullptr;
+      return nullptr;
     }
+    of_this_thread = buffers;
   }
-  return buffers;
+  return of_this_thread;
 }
 
 Status Grow(AlignedBuffer& buffer, size_t bytes) {

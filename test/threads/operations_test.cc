@@ -3,6 +3,7 @@
 #include "threads/operations.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <memory>
@@ -56,6 +57,29 @@ TEST_P(PooledOperations, OneObjectFromManyThreads) {
                         return failures;
                       }),
             "");
+}
+
+// What another library does when a thread ends comes before or behind what this one does.
+TEST(Operations, RunWhileTheirThreadEnds) {
+  struct Ending {
+    const Operations operations{Context::Create().value(), 0};
+    int rounds = 0;
+    pthread_key_t key{};
+    std::string failures;
+  } ending;
+  const auto at_end = [](void* argument) {
+    auto* const end = static_cast<Ending*>(argument);
+    end->failures += end->operations.Run();
+    if (++end->rounds < 3) pthread_setspecific(end->key, end);
+  };
+  ASSERT_EQ(pthread_key_create(&ending.key, at_end), 0);
+  std::thread([&ending] {
+    ending.failures = ending.operations.Run();
+    pthread_setspecific(ending.key, &ending);
+  }).join();
+  pthread_key_delete(ending.key);
+  EXPECT_EQ(ending.rounds, 3);
+  EXPECT_EQ(ending.failures, "");
 }
 
 // All emit their kernels at the same time as well.
