@@ -39,10 +39,10 @@
 // are not finite, or so large that sums could overflow, are counted as not checked.
 //
 // When rows fail, the call computes the others, and the output holds what the failed sums gave;
-// with kRecompute, what the second computation gave. It reads A as it was prepared for the first.
-// There is an event for each row. After a row that fails again, others of the call that fail are
-// taken to do so, too. A fault in the check itself that does not come again when a row is looked at
-// alone is not reported.
+// with kRecompute, what the second computation gave. It reads A as it was prepared for the first,
+// or, for small products, prepares the row again. There is an event for each row. After a row
+// that fails again, others of the call that fail are taken to do so, too. A fault in the check
+// itself that does not come again when a row is looked at alone is not reported.
 #ifndef QFORGE_SOFT_ERRORS_H_
 #define QFORGE_SOFT_ERRORS_H_
 
@@ -134,7 +134,8 @@ struct SoftErrorOptions {
   SoftErrorMonitor* monitor = nullptr;      // borrowed; must outlive the operation
   const char* name = nullptr;               // for events; borrowed likewise
   SoftErrorInjection* injection = nullptr;  // borrowed likewise; products only
-  // EmbeddingBag: one bag in so many is checked, another one in each call. At least 1.
+  // EmbeddingBag: one bag in so many is checked, another one in each call. At least 1. Products
+  // check every row, and refuse anything but 1.
   int64_t sample_interval = 1;
 };
 

@@ -157,8 +157,6 @@ class Generator {
     const qforge_xbyak::Xmm difference = e_.Low(sum_), bound = e_.Low(bounds_[0]);
     e_.vandps(difference, difference, e_.Low(magnitude_mask_));
     e_.vaddss(bound, bound, Argument(offsetof(FloatRowCheckArguments, constant)));
-    e_.vmovss(Argument(offsetof(FloatRowCheckArguments, difference)), difference);
-    e_.vmovss(Argument(offsetof(FloatRowCheckArguments, bound)), bound);
     e_.vmovss(e_.Low(a_), Argument(offsetof(FloatRowCheckArguments, limit)));
     e_.xor_(counter_.cvt32(), counter_.cvt32());
     e_.vucomiss(bound, difference);

@@ -38,13 +38,10 @@ struct FloatRowCheckArguments {
   int64_t rows;           // >= 1
   float constant;
   float limit;  // of the bound: beyond it sums may overflow, so that nothing can be said
-  // Of the last row: both sides of the comparison.
-  float difference;
-  float bound;
 };
 
 // 0 if all rows pass and their bounds are within the limit. Reads exactly the rows, and `sums`.
-using FloatRowCheckFunction = int32_t(FloatRowCheckArguments*);
+using FloatRowCheckFunction = int32_t(const FloatRowCheckArguments*);
 
 Result<jit::CodeBytes> EmitFloatRowCheckKernel(const FloatRowCheckKernel& kernel) noexcept;
 Result<const jit::Kernel*> GetFloatRowCheckKernel(const FloatRowCheckKernel& kernel) noexcept;

@@ -128,7 +128,6 @@ Status EmbeddingBag::RunAll(const Context& context, ArrayView<const EmbeddingBag
   for (int64_t i = 0; i < sound; ++i) {
     const BagCore& core = bags[i].state_->core;
     BagLookup* const lookup = new (lookups + i) BagLookup{&core, &inputs[i], &outputs[i], nullptr};
-    lookup->first_checked = bags[i].state_->NextFirstChecked();
     const Status status = ValidateBagBounds(lookup, next_starts);
     if (!status.ok()) {
       later_error = status;
@@ -143,6 +142,7 @@ Status EmbeddingBag::RunAll(const Context& context, ArrayView<const EmbeddingBag
   }
   if (!later_error.ok()) return AmongAll(later_error, sound);
   QFORGE_RETURN_IF_ERROR(CheckOutputsApart(lookups, count, extents));
+  for (int64_t i = 0; i < count; ++i) lookups[i].first_checked = bags[i].state_->NextFirstChecked();
   RunLookups(context, lookups, count);
   Status first_error;
   for (int64_t i = 0; i < count; ++i) {

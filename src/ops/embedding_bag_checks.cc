@@ -1,5 +1,6 @@
 // What a look-up does about rows that do not agree with their checksums. Pooling and gathering
 // kernels check as they go; the portable path, and rows that are copied, are checked behind it.
+#include <algorithm>
 #include <cinttypes>
 
 #include "base/platform.h"
@@ -60,21 +61,36 @@ int64_t FindBadRow(const BagLookup& lookup, int64_t i) {
   return bad;
 }
 
-// So that the rows come from memory once more: the error may be in a cache.
-void EvictRows(const BagLookup& lookup, int64_t i) {
+// At least one byte.
+void Evict(const void* data, int64_t bytes) {
 #if QFORGE_X86_64
   constexpr int64_t kLineBytes = 64;
+  const auto* const at = static_cast<const std::byte*>(data);
+  for (int64_t line = 0; line < bytes; line += kLineBytes) _mm_clflush(at + line);
+  _mm_clflush(at + bytes - 1);
+#else
+  (void)data, (void)bytes;
+#endif
+}
+
+// So that all that was summed comes from memory once more: the error may be in a cache.
+void EvictRows(const BagLookup& lookup, int64_t i) {
   const pack::EmbeddingTableData& table = *lookup.core->table;
-  const int64_t bytes = PartsOfRow(table.layout).bytes();
+  const RowParts parts = PartsOfRow(table.layout);
+  const int64_t checksum_bytes = base::ChecksumBytes(parts.content_bytes());
+  constexpr int64_t kCodebookChecksumBytes = base::ChecksumBytes(kCodebookBytes);
   ForEachRow(lookup, i, [&](int64_t row) {
-    const std::byte* const at = table.data + row * table.layout.stride;
-    for (int64_t line = 0; line < bytes; line += kLineBytes) _mm_clflush(at + line);
-    _mm_clflush(at + bytes - 1);
+    Evict(table.data + row * table.layout.stride, parts.bytes());
+    if (!table.layout.checksum) Evict(table.checksums + row * checksum_bytes, checksum_bytes);
+    if (table.clusters > 0) {
+      const int64_t number = std::min(CodebookNumber(table, row), LastCodebook(table));
+      Evict(table.codebooks + number * kCodebookCentres, kCodebookBytes);
+      Evict(table.codebook_checksums + number * kCodebookChecksumBytes, kCodebookChecksumBytes);
+    }
     return true;
   });
+#if QFORGE_X86_64
   _mm_mfence();
-#else
-  (void)lookup, (void)i;
 #endif
 }
 

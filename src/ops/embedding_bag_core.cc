@@ -149,7 +149,7 @@ Result<BagCore> BagCore::Create(const Context& context, const EmbeddingTable& ta
   core.output_columns = core.copies_rows() ? core.row_bytes : table.dimension();
   core.output_element_bytes = DataTypeSize(options.output);
   core.table_bytes = TableExtent(table.rows(), table.layout());
-  core.codebook_bytes = core.table->clusters * kCodebookCentres * int64_t{sizeof(Half)};
+  core.codebook_bytes = core.table->clusters * kCodebookBytes;
   core.ResolveCheck();
   // A checksum that stands beside its row is a line more that is on its way.
   const int64_t fetched_bytes =
@@ -227,9 +227,8 @@ Status BagCore::Resolve(int index_bytes, Functions* functions) const {
 
 Status BagCore::ResolveCodebookCheck() {
   if (!checks_codebooks()) return Status();
-  constexpr int64_t kBytes = kCodebookCentres * int64_t{sizeof(Half)};
   const Result<const jit::Kernel*> sum =
-      kernels::GetRowSum(context.isa(), kBytes, kernels::RowCheck::kBeside);
+      kernels::GetRowSum(context.isa(), kCodebookBytes, kernels::RowCheck::kBeside);
   if (!sum.ok()) return sum.status();
   sum_codebooks = (*sum)->As<kernels::RowSumFunction>();
   return Status();

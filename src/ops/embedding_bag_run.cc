@@ -99,9 +99,8 @@ bool CodebooksAreSound(const BagLookup& lookup, int64_t begin, int64_t end) {
   const int64_t positions =
       lookup.starts == nullptr ? end - begin : lookup.starts[end] - lookup.starts[begin];
   if (table.clusters > positions / core.options.soft_errors.sample_interval) return false;
-  constexpr int64_t kBytes = kCodebookCentres * int64_t{sizeof(Half)};
   const kernels::ScrubArguments codebooks{reinterpret_cast<const std::byte*>(table.codebooks),
-                                          kBytes, table.codebook_checksums, table.clusters};
+                                          kCodebookBytes, table.codebook_checksums, table.clusters};
   return core.sum_codebooks(&codebooks) == 0;
 }
 

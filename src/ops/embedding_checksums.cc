@@ -115,9 +115,8 @@ Status EmbeddingTable::Scrub(const Context& context, int64_t first, int64_t rows
                             PartsOfRow(table.layout).content_bytes(), table.checksums};
   QFORGE_RETURN_IF_ERROR(qforge::Scrub(context, "row", checked, first, rows));
   if (table.clusters == 0) return Status();
-  constexpr int64_t kBytes = kCodebookCentres * int64_t{sizeof(Half)};
-  const CheckedRows codebooks{reinterpret_cast<const std::byte*>(table.codebooks), kBytes, kBytes,
-                              table.codebook_checksums};
+  const CheckedRows codebooks{reinterpret_cast<const std::byte*>(table.codebooks), kCodebookBytes,
+                              kCodebookBytes, table.codebook_checksums};
   // The codebooks that lie at [first, first + rows) where they are spread over all rows. In double,
   // since the products leave int64; what rounds lies in two slices.
   const auto codebook_at = [&](int64_t row) {

@@ -19,19 +19,26 @@ kernels::EmbeddingKernel KernelOf(Isa isa, const RowLayout& layout) noexcept {
   return kernel;
 }
 
+int64_t CodebookNumber(const pack::EmbeddingTableData& table, int64_t row) noexcept {
+  uint16_t number;
+  std::memcpy(&number,
+              table.data + row * table.layout.stride + PartsOfRow(table.layout).parameter_offset,
+              sizeof(number));
+  return number;
+}
+
 Status CheckCodebookNumbers(const pack::EmbeddingTableData& table, int64_t begin,
                             int64_t end) noexcept {
   if (table.layout.format != RowFormat::kTwoTier4 || table.clusters == kMostCodebooks) {
     return Status();
   }
-  const int64_t offset = PartsOfRow(table.layout).parameter_offset;
   for (int64_t row = begin; row < end; ++row) {
-    uint16_t number;
-    std::memcpy(&number, table.data + row * table.layout.stride + offset, sizeof(number));
+    const int64_t number = CodebookNumber(table, row);
     if (number >= table.clusters) {
       return Status::Error(StatusCode::kOutOfRange, "table",
-                           "row %" PRId64 " names codebook %d, which is not in [0, %" PRId64 ")",
-                           row, int{number}, table.clusters);
+                           "row %" PRId64 " names codebook %" PRId64
+                           ", which is not in [0, %" PRId64 ")",
+                           row, number, table.clusters);
     }
   }
   return Status();
@@ -39,13 +46,13 @@ Status CheckCodebookNumbers(const pack::EmbeddingTableData& table, int64_t begin
 
 Status MakeCodebookChecksums(pack::EmbeddingTableData* table) noexcept {
   if (table->clusters == 0) return Status();
-  constexpr int64_t kBytes = kCodebookCentres * int64_t{sizeof(Half)};
-  constexpr int64_t kChecksumBytes = base::ChecksumBytes(kBytes);
+  constexpr int64_t kChecksumBytes = base::ChecksumBytes(kCodebookBytes);
   Result<base::AlignedBuffer> checksums = AllocateChecksums(table->clusters * kChecksumBytes);
   if (!checksums.ok()) return checksums.status();
   const auto* const codebooks = reinterpret_cast<const std::byte*>(table->codebooks);
   for (int64_t i = 0; i < table->clusters; ++i) {
-    ref::WriteChecksum(codebooks + i * kBytes, kBytes, checksums->data() + i * kChecksumBytes);
+    ref::WriteChecksum(codebooks + i * kCodebookBytes, kCodebookBytes,
+                       checksums->data() + i * kChecksumBytes);
   }
   table->own_codebook_checksums = std::move(*checksums);
   table->codebook_checksums = table->own_codebook_checksums.data();

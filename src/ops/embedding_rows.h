@@ -34,6 +34,9 @@ inline ref::EmbeddingRows RowsOf(const pack::EmbeddingTableData& table) noexcept
 // default.
 kernels::EmbeddingKernel KernelOf(Isa isa, const RowLayout& layout) noexcept;
 
+// The number that row `row` of a twotier4 table holds, of a codebook that exists or not.
+int64_t CodebookNumber(const pack::EmbeddingTableData& table, int64_t row) noexcept;
+
 // Rows [begin, end) of a twotier4 table name codebooks that exist; other formats name none.
 Status CheckCodebookNumbers(const pack::EmbeddingTableData& table, int64_t begin,
                             int64_t end) noexcept;

@@ -148,11 +148,7 @@ Result<FloatCore> FloatCore::Create(const Context& context, const pack::PanelLay
     Result<FloatRowCheck> check = FloatRowCheck::Create(*checked, options.soft_errors, dot);
     if (!check.ok()) return check.status();
     core.check = std::move(check).value();
-    if (core.check.active() && core.check.recomputes() && epilogue.beta != 0.0f) {
-      return Status::Error(
-          StatusCode::kUnsupported, "options.soft_errors.policy",
-          "recompute; an output that is accumulated into cannot be computed again");
-    }
+    QFORGE_RETURN_IF_ERROR(core.check.CheckAccumulation(epilogue.beta != 0.0f));
   }
   if (core.scalar()) {
     if (has_bias) core.bias.assign(bias, bias + columns);

@@ -174,18 +174,12 @@ Status Run::Execute() noexcept {
     prepared_ = workspace_.data();
     row_sums_ = workspace_.data() + prepared_bytes;
   }
-  if (!core_.check.active()) {
-    for (int64_t row = 0; row < rows_; row += block_rows_) {
-      const Range block{row, std::min(rows_, row + block_rows_)};
-      Multiply(Prepare(block), block);
-    }
-    return Status();
-  }
-  strikes_ = core_.check.TakeInjection(0, rows_);
+  strikes_ = core_.check.active() && core_.check.TakeInjection(0, rows_);
   for (int64_t row = 0; row < rows_; row += block_rows_) {
     const Range block{row, std::min(rows_, row + block_rows_)};
     Multiply(Prepare(block), block);
   }
+  if (!core_.check.active()) return Status();
   const int64_t not_checked = not_checked_rows_.load(std::memory_order_relaxed);
   core_.check.CountChecked(rows_ - not_checked, not_checked);
   return core_.check.OutcomeOf(failed_rows_);
@@ -474,13 +468,7 @@ Status ValidateFloatRun(const FloatCore& core, const InputMatrix& input,
                          "given, but float activations have none");
   }
   QFORGE_RETURN_IF_ERROR(CheckOutputs(core.epilogue, input, output, residual, rows, outputs));
-  if (core.check.active() && core.check.recomputes() && residual.data != nullptr &&
-      residual.data == output.data) {
-    return Status::Error(StatusCode::kUnsupported, "arguments.residual",
-                         "is the output, which cannot be computed again; "
-                         "options.soft_errors.policy is recompute");
-  }
-  return Status();
+  return core.check.CheckResidual(residual, output);
 }
 
 Status RunFloatLinear(const FloatCore& core, const std::byte* weights, const InputMatrix& input,

@@ -134,7 +134,7 @@ Status Linear::RunTiles(const InputMatrix& input, const InputQuantization& quant
     return Status::Error(StatusCode::kUnsupported, "epilogue.output",
                          "tiles are handed over by operations with plain s32 output only");
   }
-  if (state_->core->check.active() && state_->core->check.recomputes()) {
+  if (state_->core->check.recomputes()) {
     return Status::Error(StatusCode::kUnsupported, "options.soft_errors.policy",
                          "recompute; tiles that have been handed over cannot be computed again");
   }

@@ -225,11 +225,7 @@ Result<LinearCore> LinearCore::Create(const Context& context, const pack::PanelL
     Result<RowCheck> check = RowCheck::Create(*checked, options.soft_errors, core.bias_s32);
     if (!check.ok()) return check.status();
     core.check = std::move(check).value();
-    if (core.check.active() && core.check.recomputes() && epilogue.output.accumulate) {
-      return Status::Error(
-          StatusCode::kUnsupported, "options.soft_errors.policy",
-          "recompute; an output that is accumulated into cannot be computed again");
-    }
+    QFORGE_RETURN_IF_ERROR(core.check.CheckAccumulation(epilogue.output.accumulate));
   }
 
   kernels::GemmKernel& kernel = core.kernel;

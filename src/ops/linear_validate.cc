@@ -64,13 +64,7 @@ Status ValidateRun(const LinearCore& core, const RunRequest& request) noexcept {
 
   QFORGE_RETURN_IF_ERROR(
       CheckOutputs(core.epilogue, input, request.output, request.residual, rows, outputs));
-  if (core.check.active() && core.check.recomputes() && request.residual.data != nullptr &&
-      request.residual.data == request.output.data) {
-    return Status::Error(StatusCode::kUnsupported, "arguments.residual",
-                         "is the output, which cannot be computed again; "
-                         "options.soft_errors.policy is recompute");
-  }
-  return Status();
+  return core.check.CheckResidual(request.residual, request.output);
 }
 
 }  // namespace qforge

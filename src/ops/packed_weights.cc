@@ -217,7 +217,9 @@ std::string PackedWeights::Describe() const noexcept {
   } else if (matrix_->accumulation == Accumulation::kSaturating16 && layout.isa != Isa::kScalar) {
     add("%s", ", summed in 32 bits, as the ISA does so faster than with saturation in 16");
   }
-  if (matrix_->row_sums) add("%s", ", with row sums to check products");
+  if (matrix_->row_sums || matrix_->float_row_sums) {
+    add("%s", ", with row sums to check products");
+  }
   if (matrix_->owner == pack::WeightsOwner::kMapping) add("%s", ", mapped from a file");
   if (matrix_->owner == pack::WeightsOwner::kCaller) add("%s", ", borrowed");
   try {

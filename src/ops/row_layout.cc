@@ -147,7 +147,7 @@ RowParts PartsOfRow(const RowLayout& layout) noexcept {
       break;
     case RowFormat::kCodebook4:
       parts.payload_bytes = CeilDiv<int64_t>(dimension, 2);
-      parts.parameter_bytes = kCodebookCentres * int64_t{sizeof(Half)};
+      parts.parameter_bytes = kCodebookBytes;
       break;
     case RowFormat::kTwoTier4:
       parts.payload_bytes = CeilDiv<int64_t>(dimension, 2);

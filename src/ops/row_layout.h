@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "qforge/half.h"
 #include "qforge/row_layout.h"
 #include "qforge/status.h"
 
@@ -12,6 +13,7 @@ namespace qforge {
 // Number of centres of a codebook, and the most codebooks a table can have.
 inline constexpr int64_t kCodebookCentres = 16;
 inline constexpr int64_t kMostCodebooks = 65536;
+inline constexpr int64_t kCodebookBytes = kCodebookCentres * int64_t{sizeof(Half)};
 
 // Validates a layout and fills in stride, parameters (kF32 or kF16 for u8, kF16 for u4, u2 and
 // codebook4, otherwise kNone) and exponent_bias. `field` is what the caller calls the layout:

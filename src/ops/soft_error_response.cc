@@ -19,11 +19,32 @@ Status SoftErrorResponse::Validate(const SoftErrorOptions& options, bool checksu
     return Status::Error(StatusCode::kInvalidArgument, "options.soft_errors",
                          "asks for a check, but the weights were packed without soft_error_check");
   }
+  if (options.sample_interval != 1) {
+    return Status::Error(StatusCode::kUnsupported, "options.soft_errors.sample_interval",
+                         "%" PRId64
+                         " is for EmbeddingBag; products check every row, so it must "
+                         "be 1",
+                         options.sample_interval);
+  }
   if (options.injection != nullptr && (options.injection->bit < 0 || options.injection->bit > 31)) {
     return Status::Error(StatusCode::kOutOfRange, "options.soft_errors.injection.bit",
                          "%d is not in [0, 31]", options.injection->bit);
   }
   return Status();
+}
+
+Status SoftErrorResponse::CheckAccumulation(bool accumulates) const noexcept {
+  if (!recomputes() || !accumulates) return Status();
+  return Status::Error(StatusCode::kUnsupported, "options.soft_errors.policy",
+                       "recompute; an output that is accumulated into cannot be computed again");
+}
+
+Status SoftErrorResponse::CheckResidual(const InputMatrix& residual,
+                                        const OutputMatrix& output) const noexcept {
+  if (!recomputes() || residual.data == nullptr || residual.data != output.data) return Status();
+  return Status::Error(StatusCode::kUnsupported, "arguments.residual",
+                       "is the output, which cannot be computed again; "
+                       "options.soft_errors.policy is recompute");
 }
 
 void SoftErrorResponse::CountChecked(int64_t checked, int64_t not_checked) const noexcept {

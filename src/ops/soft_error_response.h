@@ -7,6 +7,7 @@
 
 #include "qforge/soft_errors.h"
 #include "qforge/status.h"
+#include "qforge/views.h"
 
 namespace qforge {
 
@@ -40,6 +41,11 @@ class SoftErrorResponse {
 
   const SoftErrorOptions& options() const { return options_; }
   bool recomputes() const { return options_.policy == SoftErrorPolicy::kRecompute; }
+
+  // What cannot be computed again is refused where the policy does so: outputs that are accumulated
+  // into, and outputs that are their own residual.
+  Status CheckAccumulation(bool accumulates) const noexcept;
+  Status CheckResidual(const InputMatrix& residual, const OutputMatrix& output) const noexcept;
 
   // Tells the monitor.
   void CountChecked(int64_t checked, int64_t not_checked) const noexcept;

@@ -1,6 +1,7 @@
 #include "ops/weights_scrub.h"
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <utility>
 
@@ -44,6 +45,7 @@ uint64_t ChecksumOfSlice(const pack::PackedMatrix& matrix, int64_t slice) {
   if (matrix.float_row_sums) {
     add(matrix.float_row_sums->sums);
     add(matrix.float_row_sums->bounds);
+    add(std::array{matrix.float_row_sums->constant, matrix.float_row_sums->limit});
     checksum.Update(matrix.float_row_sums->factors.data(), matrix.float_row_sums->factors.size());
   }
   return checksum.value();

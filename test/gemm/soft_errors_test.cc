@@ -380,9 +380,14 @@ TEST(ProductFaultOptions, Refused) {
   EXPECT_TRUE(create().ok());
   options.soft_errors.policy = static_cast<SoftErrorPolicy>(9);
   EXPECT_TRUE(IsError(create(), StatusCode::kInvalidArgument, "options.soft_errors.policy"));
+  options.soft_errors.policy = SoftErrorPolicy::kFail;
+  for (const int64_t interval : {0, 2}) {
+    options.soft_errors.sample_interval = interval;
+    EXPECT_TRUE(IsError(create(), StatusCode::kUnsupported, "options.soft_errors.sample_interval"));
+  }
+  options.soft_errors.sample_interval = 1;
   SoftErrorInjection injection;
   injection.bit = 32;
-  options.soft_errors.policy = SoftErrorPolicy::kFail;
   options.soft_errors.injection = &injection;
   EXPECT_TRUE(IsError(create(), StatusCode::kOutOfRange, "options.soft_errors.injection.bit"));
 }
