@@ -84,7 +84,7 @@ struct EmbeddingBagOptions {
 //   kRecompute  the rows are read from memory once more; if they agree now the bag is right, and
 //               otherwise the call fails as with kFail
 //   kFail       kDataCorrupted, with the first bag that failed and its first row that does not
-//   agree
+//               agree
 //
 // A call that fails so does all its bags nevertheless: those that failed hold what their rows gave,
 // all others are right. RunAll() does all look-ups, and returns the first such error in order.

@@ -67,7 +67,9 @@ struct FloatCore {
   Epilogue epilogue;        // for the portable path its bias views `bias`
   std::vector<float> bias;  // of padded_outputs() columns each product; not padded for kScalar
 
-  kernels::FloatGemmKernel kernel;  // what all kernels of the operation have in common
+  // What all kernels of the operation have in common. prefetch_bytes is that of the tallest
+  // tiles: that of others can differ, but is 0 for all of them or for none.
+  kernels::FloatGemmKernel kernel;
   kernels::FloatEpilogueConstants constants{};
   int64_t part_steps = 0;  // of each part of K, and how many more the last one has
   int64_t rest_steps = 0;

@@ -1,4 +1,4 @@
-// The check of a product's rows against the row sums of its weights, and what follows from it.
+// The check of a product's rows against the row sums of its weights.
 #ifndef QFORGE_OPS_ROW_CHECK_H_
 #define QFORGE_OPS_ROW_CHECK_H_
 

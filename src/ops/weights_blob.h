@@ -96,8 +96,11 @@ Result<std::shared_ptr<pack::PackedMatrix>> ReadWeights(const BlobName& name,
                                                         const WeightsHeader& header,
                                                         base::ConstantBytes blob);
 
-// Compares the weights with their checksum, and with all that packing has derived from them: after
-// this the matrix is one that packing could have made. Throws std::bad_alloc.
+// Compares the weights with their checksum, and of s8 weights sums, magnitudes and row sums with
+// those that the weights give; also that none is larger than packing takes, that there are none
+// beyond K or N, and that no sum of 16 bits can overflow. Row sums of floats and their bounds are
+// made again, in place of those that were read, and not compared. The checksums of slices are
+// left to PackedWeights::Scrub(). Throws std::bad_alloc.
 Status VerifyWeights(const BlobName& name, const WeightsHeader& header, pack::PackedMatrix* matrix);
 
 }  // namespace qforge

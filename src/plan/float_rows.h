@@ -11,7 +11,7 @@ namespace qforge::plan {
 int64_t FloatBlockBytes(int64_t weight_bytes, int64_t l2_bytes, int64_t l3_bytes, int threads);
 
 // The rows of such a block: blocks have nearly the same height, as each reads all weights, a short
-// one as well. At least `fewest`.
+// one as well. At most as many as `block_bytes` hold, or `fewest` if that is more.
 int64_t FloatBlockRows(int64_t rows, int64_t row_bytes, int64_t block_bytes, int64_t fewest);
 
 // Whether rows of A that lie `stride` bytes apart share one set of the first-level cache, which has
