@@ -1,8 +1,8 @@
 #include "compare/judgement.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <numbers>
 #include <optional>
 
 namespace qforge::compare {
@@ -10,6 +10,9 @@ namespace {
 
 // How well quartiles say what the variance is: as the variance of some ten values does.
 constexpr double kDegreesOfQuartiles = 10;
+
+// How often one of all intervals may miss, if nothing but noise is there.
+constexpr double kOutside = 0.01;
 
 struct Side {
   int runs = 0;
@@ -34,7 +37,8 @@ Side Summarize(const std::vector<Sample>& samples) {
   }
   if (side.runs == 0) return side;
   side.mean /= side.runs;
-  if (with_variance > 0) {
+  // Figures that are all the same say that nobody looked, and not that nothing varies.
+  if (within > 0) {
     side.variance = within / with_variance;
     side.degrees = kDegreesOfQuartiles;
   }
@@ -46,19 +50,37 @@ Side Summarize(const std::vector<Sample>& samples) {
     between += difference * difference;
   }
   between /= side.runs - 1;
-  side.variance = std::max(between, side.variance.value_or(0));
-  side.degrees = std::max(side.degrees, static_cast<double>(side.runs - 1));
+  if (between > side.variance.value_or(0)) {
+    side.variance = between;
+    side.degrees = side.runs - 1;
+  }
   return side;
 }
 
-// Student's t that 99 % of values lie within, rounded towards fewer degrees of freedom.
-double Quantile(double degrees) {
-  constexpr std::array kOneToThirty = {63.66, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355,
-                                       3.250, 3.169, 3.106, 3.055, 3.012, 2.977, 2.947, 2.921,
-                                       2.898, 2.878, 2.861, 2.845, 2.831, 2.819, 2.807, 2.797,
-                                       2.787, 2.779, 2.771, 2.763, 2.756, 2.750};
-  const double last = static_cast<double>(kOneToThirty.size());
-  return kOneToThirty[static_cast<size_t>(std::clamp(degrees, 1.0, last)) - 1];
+// The share of values of Student's t that lie within +-t (Abramowitz and Stegun, 26.7.3 and 4).
+double ShareWithin(double t, int degrees) {
+  const double angle = std::atan(t / std::sqrt(degrees));
+  const double cosine = std::cos(angle);
+  double sum = 0, term = degrees % 2 == 0 ? 1 : cosine;
+  for (int i = 2 + degrees % 2; i <= degrees; i += 2) {
+    sum += term;
+    term *= cosine * cosine * (i - 1) / i;
+  }
+  if (degrees % 2 == 0) return std::sin(angle) * sum;
+  return (angle + std::sin(angle) * sum) * 2 / std::numbers::pi;
+}
+
+// Student's t that all but the share `outside` of values lie within, by bisection. Degrees are
+// rounded down.
+double Quantile(double degrees, double outside) {
+  const int whole = static_cast<int>(std::clamp(degrees, 1.0, 1000.0));
+  double low = 0, high = 1;
+  while (1 - ShareWithin(high, whole) > outside) high *= 2;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    (1 - ShareWithin(middle, whole) > outside ? low : high) = middle;
+  }
+  return high;
 }
 
 // Welch and Satterthwaite.
@@ -77,7 +99,7 @@ void TakeVarianceOf(const Side& other, Side* side) {
 }  // namespace
 
 Judgement Judge(const std::vector<Sample>& base_samples, const std::vector<Sample>& fresh_samples,
-                double threshold) {
+                double threshold, size_t entries) {
   Judgement judgement;
   Side base = Summarize(base_samples), fresh = Summarize(fresh_samples);
   if (base.runs == 0 || fresh.runs == 0) {
@@ -91,7 +113,8 @@ Judgement Judge(const std::vector<Sample>& base_samples, const std::vector<Sampl
   TakeVarianceOf(base, &fresh);
   if (!base.variance) return judgement;
 
-  const double noise = std::exp(Quantile(Degrees(base, fresh)) *
+  const double outside = kOutside / static_cast<double>(entries);
+  const double noise = std::exp(Quantile(Degrees(base, fresh), outside) *
                                 std::sqrt(base.variance_of_mean() + fresh.variance_of_mean()));
   judgement.low = judgement.ratio / noise;
   judgement.high = judgement.ratio * noise;

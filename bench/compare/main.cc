@@ -58,7 +58,7 @@ void Print(const std::vector<Compared>& all, bool times) {
   for (const Compared& one : all) width = std::max(width, one.name.size());
   const int columns = static_cast<int>(width);
   std::printf("%-*s  %10s  %10s  %8s  %-16s\n", columns, "entry", "base", "new", "new/base",
-              "99 % interval");
+              "interval");
   for (const auto& [name, judgement] : all) {
     if (judgement.verdict == Verdict::kDisturbed) {
       std::printf("%-*s  %10s  %10s  %8s  %-16s  %s\n", columns, name.c_str(), "", "", "", "",
@@ -159,9 +159,11 @@ bool Main(int argc, char** argv) {
   const Entries fresh = ReadEntries(fresh_files, quantity);
   std::vector<Compared> all;
   for (const std::string& name : base.names) {
-    const auto found = fresh.samples.find(name);
-    if (found == fresh.samples.end()) continue;
-    all.push_back({name, Judge(base.samples.at(name), found->second, threshold)});
+    if (fresh.samples.count(name) == 0) continue;
+    all.push_back({name, {}});
+  }
+  for (auto& [name, judgement] : all) {
+    judgement = Judge(base.samples.at(name), fresh.samples.at(name), threshold, all.size());
   }
   if (all.empty()) throw std::runtime_error("the two sides have no entry in common");
   if (Count(all, Verdict::kUnknown) == static_cast<long>(all.size())) {

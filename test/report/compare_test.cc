@@ -1,6 +1,7 @@
 // qforge_compare, on files whose differences are known.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <string>
 #include <utility>
@@ -52,6 +53,10 @@ class Compare : public ProgramTest {
   }
 };
 
+json Around(double value) {
+  return {{"median", value}, {"low", value * 0.99}, {"high", value * 1.01}};
+}
+
 TEST_F(Compare, FlagsAPlantedSlowdown) {
   const std::string base = Table("base", {1, 1, 1}), fresh = Table("new", {1, 1.2, 1});
   EXPECT_EQ(RunOn(base + " " + fresh), 1);
@@ -97,6 +102,41 @@ TEST_F(Compare, SeveralRunsShowWhatProcessesDifferBy) {
   EXPECT_NE(output().find("1 slower, 0 faster; 1 are not"), std::string::npos) << output();
 }
 
+// Of hundreds of entries some differ by chance, the more so where the variance is that of three
+// runs.
+TEST_F(Compare, IsNotFooledByManyEntries) {
+  Random random(1);
+  constexpr int kEntries = 300;
+  // The sum of three uniform values varies nearly as a normal one, here with a deviation of 3 %.
+  const auto noise = [&] {
+    const float sum =
+        random.Real(-1.0f, 1.0f) + random.Real(-1.0f, 1.0f) + random.Real(-1.0f, 1.0f);
+    return std::exp(0.03 * static_cast<double>(sum));
+  };
+  const auto run = [&](const char* name, double factor_of_last) {
+    json entries = json::array();
+    for (int m = 1; m <= kEntries; ++m) {
+      const double factor = m == kEntries ? factor_of_last : 1.0;
+      entries.push_back(ProductEntry(m, 256, 512, 1e-6 * m * factor * noise()));
+    }
+    return Write(name, ProductTable(entries)) + " ";
+  };
+  std::string base = "--base ", same = "--new ", slower = same;
+  for (const char* const name : {"a1", "a2", "a3"}) base += run(name, 1.0);
+  for (const char* const name : {"b1", "b2", "b3"}) same += run(name, 1.0);
+  for (const char* const name : {"c1", "c2", "c3"}) slower += run(name, 10.0);
+  EXPECT_EQ(RunOn(base + same), 0) << output();
+  EXPECT_NE(output().find("0 slower, 0 faster; 300 are not"), std::string::npos) << output();
+  EXPECT_EQ(RunOn(base + slower), 1) << output();
+  EXPECT_NE(output().find("1 slower, 0 faster; 299 are not"), std::string::npos) << output();
+}
+
+// One round has no quartiles, and writes its time three times.
+TEST_F(Compare, TakesOneRoundForNoSpread) {
+  EXPECT_EQ(RunOn(Table("base", {1, 1}, 0) + " " + Table("new", {1.5, 1}, 0)), 2);
+  EXPECT_NE(output().find("neither side says how its figures vary"), std::string::npos) << output();
+}
+
 TEST_F(Compare, DoesNotJudgeWhatWasDisturbed) {
   json entry = ProductEntry(6, 256, 512, 2e-6);
   entry["disturbed"] = 0.5;
@@ -125,9 +165,7 @@ TEST_F(Compare, ReadsRepetitionsOfGoogleBenchmark) {
 
 TEST_F(Compare, ReadsOtherTablesAndCampaigns) {
   const auto look_ups = [&](double seconds) {
-    const json entry = {{"format", "u4"},
-                        {"d", 64},
-                        {"seconds", {{"median", seconds}, {"low", seconds}, {"high", seconds}}}};
+    const json entry = {{"format", "u4"}, {"d", 64}, {"seconds", Around(seconds)}};
     return json{
         {"tables",
          {{{"isa", "avx2"}, {"threads", 1}, {"rows", 2000}, {"entries", json::array({entry})}}}}};
@@ -137,12 +175,8 @@ TEST_F(Compare, ReadsOtherTablesAndCampaigns) {
       << output();
 
   const auto sparse = [&](double seconds) {
-    const json entry = {{"m", 6},
-                        {"n", 256},
-                        {"k", 512},
-                        {"density", 0.001},
-                        {"accumulate", true},
-                        {"seconds", {{"median", seconds}, {"low", seconds}, {"high", seconds}}}};
+    const json entry = {{"m", 6},           {"n", 256},           {"k", 512},
+                        {"density", 0.001}, {"accumulate", true}, {"seconds", Around(seconds)}};
     return json{{"tables", {{{"isa", "avx2"}, {"threads", 1}, {"rows", json::array({entry})}}}}};
   };
   EXPECT_EQ(RunOn(Write("a", sparse(1e-6)) + " " + Write("b", sparse(1.2e-6))), 1);
