@@ -2,13 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
-#include <cstdlib>
 #include <system_error>
 
 namespace qforge::base {
@@ -20,16 +21,41 @@ std::string TemporaryName(const std::string& path) {
   return path + "." + std::to_string(getpid()) + "." + std::to_string(count++) + ".partial";
 }
 
-// Where a file that is saved as `path` lies: behind symbolic links, if there are any.
-std::string Destination(const std::string& path) {
-  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), std::free);
-  return resolved == nullptr ? path : resolved.get();
+// Where a file that is saved as `path` lies: behind symbolic links, if there are any. Not
+// realpath(), which gives nothing for links to files that are not there yet.
+Result<std::string> Destination(const std::string& path) {
+  constexpr int kMostLinks = 40;  // as the kernel has it
+  std::string destination = path;
+  for (int links = 0; links <= kMostLinks; ++links) {
+    char target[PATH_MAX];
+    const ssize_t size = readlink(destination.c_str(), target, sizeof(target));
+    if (size < 0) return destination;  // no link
+    const std::string name(target, static_cast<size_t>(size));
+    const size_t folder = destination.rfind('/') + 1;  // its size; 0 where there is none
+    destination = name[0] == '/' ? name : destination.substr(0, folder) + name;
+  }
+  errno = ELOOP;
+  return SystemError("follow", path);
+}
+
+// Whether `bytes` more may be written. Whoever writes beyond the limit is sent a signal that ends
+// the process.
+bool IsWithinLimit(int descriptor, size_t bytes) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
+  const off_t at = lseek(descriptor, 0, SEEK_CUR);
+  if (at >= 0 && static_cast<rlim_t>(at) <= limit.rlim_cur &&
+      bytes <= limit.rlim_cur - static_cast<rlim_t>(at)) {
+    return true;
+  }
+  errno = EFBIG;
+  return false;
 }
 
 }  // namespace
 
 File::File(const std::string& path, int flags) noexcept
-    : descriptor_(open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
+    : descriptor_(open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, 0666)) {}
 
 File::~File() {
   if (is_open()) close(descriptor_);
@@ -49,6 +75,7 @@ bool File::Read(void* data, size_t bytes) noexcept {
 }
 
 bool File::Write(const void* data, size_t bytes) noexcept {
+  if (!IsWithinLimit(descriptor_, bytes)) return false;
   const std::byte* from = static_cast<const std::byte*>(data);
   while (bytes > 0) {
     const ssize_t put = write(descriptor_, from, bytes);
@@ -106,7 +133,9 @@ Status ReplaceFile(const std::string& path,
     return Status::Error(StatusCode::kInvalidArgument, "path",
                          "%.120s is there and not a regular file", path.c_str());
   }
-  const std::string destination = Destination(path);
+  const Result<std::string> followed = Destination(path);
+  if (!followed.ok()) return followed.status();
+  const std::string& destination = *followed;
   for (;;) {
     const std::string temporary = TemporaryName(destination);
     File file(temporary, O_WRONLY | O_CREAT | O_EXCL);

@@ -12,7 +12,7 @@
 
 namespace qforge::base {
 
-// Closes itself. `flags` are those of open().
+// Closes itself. `flags` are those of open(), which does not wait, as for the other end of a pipe.
 class File {
  public:
   File(const std::string& path, int flags) noexcept;
@@ -46,8 +46,8 @@ Result<std::shared_ptr<const std::byte>> MapFile(const File& file, const std::st
 
 // Has `write` fill a file of a name of its own, which it is told, and which becomes `path` when it
 // is complete and on the disk. So a reader never sees half of a file, and what is mapped from the
-// one that is replaced keeps its bytes. Keeps the mode of that one; follows symbolic links. Throws
-// std::bad_alloc.
+// one that is replaced keeps its bytes. Keeps the mode of that one; follows symbolic links, to
+// what is not there as well. Throws std::bad_alloc.
 Status ReplaceFile(const std::string& path,
                    const std::function<Status(File* file, const std::string& name)>& write);
 

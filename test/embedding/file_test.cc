@@ -1,5 +1,6 @@
 // Tables in files: what is written comes back, and nothing else is believed.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 
 #include "base/checksum.h"
 #include "embedding/bag_case.h"
+#include "qforge/packed_weights.h"
+#include "support/child_process.h"
 #include "support/files.h"
 #include "support/status_matchers.h"
 
@@ -96,6 +99,61 @@ TEST(TableFiles, ReplaceWhatIsThere) {
   ASSERT_EQ(stat(path.c_str(), &state), 0);
   EXPECT_EQ(state.st_mode & 07777, 0640u);
   EXPECT_TRUE(SameTable(data.Borrow(), EmbeddingTable::Load(path).value()));
+}
+
+TEST(TableFiles, FollowLinksToWhatIsNotThere) {
+  const TemporaryFolder folder;
+  const TableData data(LayoutOf(RowFormat::kU8, 8), 3, 5);
+  const std::string link = folder.File("link"), link_to_link = folder.File("link_to_link");
+  ASSERT_EQ(symlink("table", link.c_str()), 0);
+  ASSERT_EQ(symlink(link.c_str(), link_to_link.c_str()), 0);
+  const Status saved = data.Borrow().Save(link_to_link);
+  ASSERT_TRUE(saved.ok()) << saved.message();
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_TRUE(std::filesystem::is_symlink(link_to_link));
+  EXPECT_TRUE(SameTable(data.Borrow(), EmbeddingTable::Load(folder.File("table")).value()));
+
+  const std::string loop = folder.File("loop"), nowhere = folder.File("nowhere");
+  ASSERT_EQ(symlink("loop", loop.c_str()), 0);
+  ASSERT_EQ(symlink("no_folder/table", nowhere.c_str()), 0);
+  EXPECT_TRUE(IsError(data.Borrow().Save(loop), kInvalid, "path"));
+  EXPECT_TRUE(IsError(data.Borrow().Save(nowhere), kInvalid, "path"));
+  EXPECT_EQ(folder.Files(), 5);
+}
+
+// Opening one waits for the other end, unless it is opened not to.
+TEST(TableFiles, AreNotPipes) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder.File("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const How how : kEveryWay) EXPECT_TRUE(IsError(Open(pipe, how).status(), kInvalid, "path"));
+  EXPECT_TRUE(IsError(PackedWeights::Load(pipe).status(), kInvalid, "path"));
+  EXPECT_TRUE(IsError(PackedWeights::Map(pipe).status(), kInvalid, "path"));
+  const TableData data(LayoutOf(RowFormat::kU8, 8), 3, 5);
+  EXPECT_TRUE(IsError(data.Borrow().Save(pipe), kInvalid, "path"));
+}
+
+// Beyond such a limit the system ends a process that writes.
+TEST(TableFiles, KeepToALimitOfFileSizes) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("table");
+  const TableData data(LayoutOf(RowFormat::kU8, 8), 1000, 5);
+  const EmbeddingTable table = data.Borrow();
+  ASSERT_TRUE(table.Save(path).ok());
+  const auto size = static_cast<rlim_t>(std::filesystem::file_size(path));
+  for (const bool enough : {false, true}) {
+    const std::string failure = RunInChild([&]() -> std::string {
+      const rlimit limit = {enough ? size : size - 1, RLIM_INFINITY};
+      QFORGE_CHILD_EXPECT(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+      const Status saved = table.Save(path);
+      QFORGE_CHILD_EXPECT(saved.code() ==
+                          (enough ? StatusCode::kOk : StatusCode::kResourceExhausted));
+      return "";
+    });
+    EXPECT_EQ(failure, "");
+    EXPECT_EQ(folder.Files(), 1);
+  }
+  EXPECT_TRUE(SameTable(table, EmbeddingTable::Load(path).value()));
 }
 
 // Left by a process of the same number that died while it saved.
