@@ -55,7 +55,7 @@ case $action in
     ;;
 esac
 [ "$action" != test ] ||
-  packages="$packages libtbb-dev doxygen clang libclang-rt-dev qemu-user"
+  packages="$packages libtbb-dev doxygen clang libclang-rt-dev qemu-user chromium"
 
 step() {
   printf '[%s/4] %s\n' "$1" "$2"

@@ -47,7 +47,7 @@ void SpoilMatrix(AnyMatrixView<kConst>& matrix, const std::array<DataType, kType
       break;
     case 4:
       matrix.stride = OneOf(sizes, random);
-      if (matrix.stride > matrix.cols + max_gap && matrix.rows > 1) matrix.stride = kHuge;
+      if (matrix.stride - max_gap > matrix.cols && matrix.rows > 1) matrix.stride = kHuge;
       break;
     default:
       matrix.type = OneOf(types, random);
