@@ -13,6 +13,9 @@ namespace {
 
 constexpr int32_t kMostMain = 127;
 constexpr int32_t kMostTotal = 16383;
+// The largest sum of |weights| of a column that packing takes, (2^31 - 1) / 255, less what rounding
+// the scale and 8421504 quotients adds to it.
+constexpr double kMostSum = 8421504 - 2;
 
 // The K weights of an output channel.
 struct Channel {
@@ -39,7 +42,15 @@ Status CheckFinite(const MatrixView<const float>& weights) {
 float ChooseScale(std::vector<float>* magnitudes, int64_t allowed) {
   const auto largest = std::max_element(magnitudes->begin(), magnitudes->end());
   if (largest == magnitudes->end() || *largest == 0.0f) return 1.0f;
-  const float least = *largest / static_cast<float>(kMostTotal);
+  double sum = 0;
+  for (const float magnitude : *magnitudes) sum += static_cast<double>(magnitude);
+  // Rounding a quotient adds a half at most. Where K is so large that s8 without outliers may be
+  // too much, packing has to tell.
+  const double most_sum = kMostSum - 0.5 * static_cast<double>(magnitudes->size());
+  const float packable = most_sum * *largest > static_cast<double>(kMostMain) * sum
+                             ? static_cast<float>(sum / most_sum)
+                             : *largest / static_cast<float>(kMostMain);
+  const float least = std::max(*largest / static_cast<float>(kMostTotal), packable);
   float main = 0.0f;
   if (allowed < static_cast<int64_t>(magnitudes->size())) {
     const auto place = magnitudes->end() - 1 - allowed;

@@ -53,6 +53,30 @@ std::vector<float> Dequantized(const OutlierQuantizedWeights& q, WeightsLayout l
   return real;
 }
 
+// Many outliers, all of them far beyond the others.
+TEST(Outliers, CanBePacked) {
+  for (const int64_t inputs : {600, 20000, 65536}) {
+    for (const int64_t large : {int64_t{500}, int64_t{550}, inputs / 2, inputs}) {
+      for (const float sign : {1.0f, -1.0f}) {
+        std::vector<float> weights(static_cast<size_t>(inputs), 1e-4f);
+        std::fill_n(weights.begin(), large, sign);
+        OutlierQuantizationOptions options;
+        options.density = 1.0;
+        const auto q = QuantizeWeightsWithOutliers({weights.data(), inputs, 1}, options);
+        ASSERT_TRUE(q.ok()) << q.status().message();
+        PackedWeightsOptions packing;
+        packing.scales = q->scales;
+        packing.outliers = q->outliers();
+        const Status packed = PackedWeights::Create(q->main(), packing).status();
+        EXPECT_TRUE(packed.ok()) << inputs << ", " << large << ": " << packed.message();
+        // As fine as that allows.
+        const double sum = static_cast<double>(large) + 1e-4 * static_cast<double>(inputs - large);
+        EXPECT_LE(q->scales[0], std::max(1 / 16383.0, sum / 8421504.0) * 1.005);
+      }
+    }
+  }
+}
+
 TEST(Outliers, EveryWeightIsWithinHalfAStep) {
   for (const WeightsLayout layout :
        {WeightsLayout::kInputsByOutputs, WeightsLayout::kOutputsByInputs}) {
