@@ -6,6 +6,8 @@
 //   options.scales = quantized->scales;
 //   options.outliers = quantized->outliers();
 //   auto packed = PackedWeights::Create(quantized->main(), options);
+//
+// A file of PackedWeights has the outliers within; PackedSparseWeights keeps them apart.
 #ifndef QFORGE_OUTLIERS_H_
 #define QFORGE_OUTLIERS_H_
 

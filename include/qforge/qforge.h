@@ -14,6 +14,7 @@
 #include "qforge/isa.h"
 #include "qforge/linear.h"
 #include "qforge/outliers.h"
+#include "qforge/packed_sparse_weights.h"
 #include "qforge/packed_weights.h"
 #include "qforge/quantization.h"
 #include "qforge/range_choice.h"

@@ -23,9 +23,10 @@ struct SparseLinearOptions {
 // follows from the weights and, at each Run, from the number of rows: Describe() lists the ways.
 // All give the same bits, whatever the ISA and the number of threads.
 //
-// Creation validates the weights and lays them out for the kernels of the context's ISA. Immutable;
-// a handle whose copies share the data: any number of threads may Run one at the same time. Run
-// takes no lock and, once a thread has run a call of the size, allocates nothing.
+// Creation validates the weights and lays them out for the kernels of the context's ISA. Files hold
+// the weights as they were before that, for any ISA (qforge/packed_sparse_weights.h). Immutable; a
+// handle whose copies share the data: any number of threads may Run one at the same time. Run takes
+// no lock and, once a thread has run a call of the size, allocates nothing.
 class SparseLinear {
  public:
   // Nothing is kept of `weights`. kInvalidArgument where the arrays do not describe a matrix;

@@ -13,6 +13,7 @@ namespace qforge {
 // [column_offsets[j], column_offsets[j + 1]), and say B[row_indices[e]][j] = values[e]. Within a
 // column row indices do not decrease; where several entries name one position, their values are
 // added up, and the sum may leave s8. Values of 0 are allowed. A view: it owns and checks nothing.
+// PackedSparseWeights (qforge/packed_sparse_weights.h) owns such arrays, and keeps them in files.
 struct SparseWeights {
   int64_t inputs = 0;                       // K, at least 0
   int64_t outputs = 0;                      // N, in [0, 2^31)

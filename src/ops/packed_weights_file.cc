@@ -1,13 +1,11 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <cinttypes>
 #include <cstring>
 #include <new>
 #include <string>
 #include <vector>
 
-#include "base/arithmetic.h"
 #include "base/file.h"
 #include "base/float_environment.h"
 #include "cpu/dispatch.h"
@@ -81,15 +79,11 @@ Status CheckOptions(Isa max_isa, Repack repack) {
                        static_cast<int>(repack));
 }
 
-// Reads no more of a file, which may be of something else and of any size. `file` is left behind
-// it.
 Result<WeightsHeader> ReadHeader(const BlobName& name, base::File* file) {
-  const Result<int64_t> bytes = base::SizeOf(*file, name.path);
-  if (!bytes.ok()) return bytes.status();
   WeightsHeader head{};
-  const size_t readable = std::min(sizeof(head), static_cast<size_t>(*bytes));
-  QFORGE_RETURN_IF_ERROR(base::ReadExactly(name.path, file, &head, readable));
-  return ReadWeightsHeader(name, &head, readable, *bytes);
+  const Result<BlobStart> start = ReadBlobStart(name, sizeof(head), file, &head);
+  if (!start.ok()) return start.status();
+  return ReadWeightsHeader(name, &head, start->readable, start->blob_bytes);
 }
 
 MapWeightsOptions Verified(const LoadWeightsOptions& options) {
@@ -208,12 +202,9 @@ Result<PackedWeights> PackedWeights::Load(const std::string& path,
     base::File file(path, O_RDONLY);
     const Result<WeightsHeader> header = ReadHeader(name, &file);
     if (!header.ok()) return header.status();
-    Result<base::AlignedBuffer> blob =
-        base::AlignedBuffer::Allocate(static_cast<size_t>(header->file_bytes), "path");
+    Result<base::AlignedBuffer> blob = ReadRestOfBlob(
+        name, &*header, sizeof(*header), static_cast<size_t>(header->file_bytes), &file);
     if (!blob.ok()) return blob.status();
-    std::memcpy(blob->data(), &*header, sizeof(*header));
-    QFORGE_RETURN_IF_ERROR(base::ReadExactly(path, &file, blob->data() + sizeof(*header),
-                                             blob->size() - sizeof(*header)));
     const MapWeightsOptions verified = Verified(options);
     return Open({name, *header, std::move(blob).value(), pack::WeightsOwner::kMatrix, verified});
   } catch (const std::bad_alloc&) {
@@ -242,12 +233,7 @@ Result<PackedWeights> PackedWeights::Map(const std::string& path,
 int64_t PackedWeights::serialized_bytes() const noexcept { return BlobBytes(*matrix_); }
 
 Status PackedWeights::Serialize(ArrayView<uint8_t> bytes) const noexcept {
-  QFORGE_RETURN_IF_ERROR(CheckArray("bytes", bytes.data(), bytes.size(), DataType::kU8));
-  if (bytes.size() != serialized_bytes()) {
-    return Status::Error(StatusCode::kInvalidArgument, "bytes",
-                         "%" PRId64 "; serialized_bytes() = %" PRId64 " are needed", bytes.size(),
-                         serialized_bytes());
-  }
+  QFORGE_RETURN_IF_ERROR(CheckRoomForBlob(bytes, serialized_bytes()));
   try {
     QFORGE_RETURN_IF_ERROR(Scrub());
     const Result<base::AlignedBuffer> head = MakeBlobHead(*matrix_);
@@ -284,13 +270,7 @@ Result<PackedWeights> PackedWeights::Deserialize(ArrayView<const uint8_t> bytes,
 Result<PackedWeights> PackedWeights::Borrow(ArrayView<const uint8_t> bytes,
                                             const MapWeightsOptions& options) noexcept {
   QFORGE_RETURN_IF_ERROR(CheckOptions(options.max_isa, options.repack));
-  QFORGE_RETURN_IF_ERROR(CheckArray("bytes", bytes.data(), bytes.size(), DataType::kU8));
-  constexpr size_t kAlignment = base::AlignedBuffer::kAlignment;
-  if (!base::IsAligned(bytes.data(), kAlignment)) {
-    return Status::Error(StatusCode::kInvalidArgument, "bytes",
-                         "%p is no multiple of %zu; Deserialize() copies them",
-                         static_cast<const void*>(bytes.data()), kAlignment);
-  }
+  QFORGE_RETURN_IF_ERROR(CheckBorrowedBlob(bytes));
   try {
     const BlobName name;
     const size_t size = static_cast<size_t>(bytes.size());

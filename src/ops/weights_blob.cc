@@ -1,7 +1,6 @@
 #include "ops/weights_blob.h"
 
 #include <algorithm>
-#include <bit>
 #include <cinttypes>
 #include <cstring>
 #include <string_view>
@@ -27,7 +26,6 @@ using kernels::Summation;
 using pack::PackedMatrix;
 using pack::PanelLayout;
 
-static_assert(std::endian::native == std::endian::little, "structs are stored as they are");
 // What the file form stores as numbers.
 static_assert(static_cast<int>(DataType::kS8) == 2 && static_cast<int>(DataType::kF32) == 4 &&
               static_cast<int>(DataType::kF16) == 5 && static_cast<int>(DataType::kBF16) == 6);
@@ -37,16 +35,11 @@ static_assert(static_cast<int>(Summation::kNarrow) == 2 &&
 static_assert(static_cast<int>(Accumulation::kExact) == 0 &&
               static_cast<int>(Accumulation::kSaturating16) == 1);
 
-constexpr char kMagic[9] = "QFORGEPW";
-constexpr uint32_t kVersion = 1;
+constexpr BlobKind kKind = {"QFORGEPW", 1, "packed weights"};
 constexpr int64_t kArrayAlignment = 8;
 constexpr int64_t kWeightsAlignment = base::AlignedBuffer::kAlignment;
 // Without weights a file of no size could name sizes that take for ever to look at.
 constexpr int64_t kMostEmptyColumns = int64_t{1} << 24;
-
-uint64_t HeaderChecksum(const WeightsHeader& header) {
-  return base::ChecksumOf(&header, offsetof(WeightsHeader, header_checksum));
-}
 
 bool IsTooLongToBeEmpty(const WeightsHeader& header) {
   return header.products * std::max<int64_t>(1, header.outputs) > kMostEmptyColumns;
@@ -126,8 +119,8 @@ int64_t WeightsOffset(const ArrayCounts& counts) {
 WeightsHeader HeaderOf(const PackedMatrix& matrix) {
   const PanelLayout& layout = matrix.layout;
   WeightsHeader header{};
-  std::memcpy(header.magic, kMagic, sizeof(header.magic));
-  header.version = kVersion;
+  std::memcpy(header.magic, kKind.magic, sizeof(header.magic));
+  header.version = kKind.version;
   header.header_bytes = sizeof(header);
   const std::string_view isa = IsaName(layout.isa);
   std::memcpy(header.isa, isa.data(), isa.size());
@@ -316,11 +309,6 @@ Status CompleteSoftErrorCheck(std::vector<uint64_t> slices, PackedMatrix* matrix
 
 }  // namespace
 
-Status BlobName::Error(StatusCode code, const std::string& sentence) const {
-  return Status::Error(code, field, "%.120s%s%s", path.c_str(), path.empty() ? "" : ": ",
-                       sentence.c_str());
-}
-
 int64_t BlobBytes(const PackedMatrix& matrix) { return HeaderOf(matrix).file_bytes; }
 
 Result<base::AlignedBuffer> MakeBlobHead(const PackedMatrix& matrix) {
@@ -353,21 +341,7 @@ Result<base::AlignedBuffer> MakeBlobHead(const PackedMatrix& matrix) {
 Result<WeightsHeader> ReadWeightsHeader(const BlobName& name, const void* head, size_t readable,
                                         int64_t blob_bytes) {
   WeightsHeader header{};
-  readable = std::min(readable, sizeof(header));
-  if (readable != 0) std::memcpy(&header, head, readable);
-  if (std::memcmp(header.magic, kMagic, std::min(readable, sizeof(header.magic))) != 0) {
-    return name.Error(StatusCode::kUnsupported, std::string("does not begin with \"") + kMagic +
-                                                    "\": these are no packed weights");
-  }
-  if (readable < sizeof(header)) return name.Corrupted("ends within the header");
-  if (header.version != kVersion) {
-    return name.Error(StatusCode::kUnsupported, "is of version " + std::to_string(header.version) +
-                                                    "; this build reads version " +
-                                                    std::to_string(kVersion));
-  }
-  if (header.header_checksum != HeaderChecksum(header)) {
-    return name.Corrupted("the header's checksum does not match");
-  }
+  QFORGE_RETURN_IF_ERROR(ReadBlobHeader(name, kKind, head, readable, &header, sizeof(header)));
   const Result<Isa> isa = IsaOf(name, header);
   if (!isa.ok()) return isa.status();
   if (header.header_bytes != sizeof(header) || header.inputs < 0 || header.outputs < 0 ||

@@ -24,9 +24,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "base/constant_bytes.h"
+#include "ops/blob.h"
 #include "pack/packed_matrix.h"
 #include "qforge/status.h"
 
@@ -67,17 +67,6 @@ struct WeightsHeader {
   uint64_t header_checksum;   // of all that is in front of it
 };
 static_assert(sizeof(WeightsHeader) == 256 && offsetof(WeightsHeader, header_checksum) == 248);
-
-// What errors call a blob: the field, and the file in front of the sentence.
-struct BlobName {
-  const char* field = "bytes";
-  std::string path;
-
-  Status Error(StatusCode code, const std::string& sentence) const;
-  Status Corrupted(const std::string& sentence) const {
-    return Error(StatusCode::kDataCorrupted, sentence);
-  }
-};
 
 // All in front of the weights. Throws std::bad_alloc.
 Result<base::AlignedBuffer> MakeBlobHead(const pack::PackedMatrix& matrix);

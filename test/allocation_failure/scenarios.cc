@@ -215,9 +215,7 @@ Status Gemms(std::string* result) {
   return Status();
 }
 
-Status Sparse(std::string* result) {
-  Result<Context> context = Context::Create();
-  if (!context.ok()) return context.status();
+SparseWeights SparseColumns() {
   static constexpr std::array<int64_t, 5> kOffsets = {0, 3, 3, 5, 6};
   static constexpr std::array<int32_t, 6> kIndices = {1, 7, 39, 0, 20, 13};
   static constexpr std::array<int8_t, 6> kValues = {1, -128, 127, 5, 6, 7};
@@ -227,12 +225,44 @@ Status Sparse(std::string* result) {
   sparse.column_offsets = View(kOffsets);
   sparse.row_indices = IndexView(kIndices.data(), 6);
   sparse.values = View(kValues);
-  Result<SparseLinear> linear = SparseLinear::Create(*context, sparse);
+  return sparse;
+}
+
+Status RunSparse(const Context& context, const SparseWeights& weights, std::string* result) {
+  Result<SparseLinear> linear = SparseLinear::Create(context, weights);
   if (!linear.ok()) return linear.status();
   std::array<int32_t, kRows * 4> output{};
   RETURN_UNLESS_OK(linear->Run(MatrixView<const uint8_t>(kActivations.data(), kRows, kInputs),
                                MatrixView<int32_t>(output.data(), kRows, 4)));
   Append(output.data(), output.size(), result);
+  return Status();
+}
+
+Status Sparse(std::string* result) {
+  Result<Context> context = Context::Create();
+  if (!context.ok()) return context.status();
+  return RunSparse(*context, SparseColumns(), result);
+}
+
+Status SparseFiles(std::string* result) {
+  Result<Context> context = Context::Create();
+  if (!context.ok()) return context.status();
+  Result<PackedSparseWeights> weights = PackedSparseWeights::Create(SparseColumns());
+  if (!weights.ok()) return weights.status();
+  const FileRemoval removal;
+  RETURN_UNLESS_OK(weights->Save(path));
+  alignas(64) static std::array<uint8_t, 1024> bytes;
+  const ArrayView<uint8_t> form(bytes.data(), weights->serialized_bytes());
+  RETURN_UNLESS_OK(weights->Serialize(form));
+  for (int way = 0; way < 4; ++way) {
+    weights = way == 0   ? PackedSparseWeights::Load(path)
+              : way == 1 ? PackedSparseWeights::Map(path)
+              : way == 2 ? PackedSparseWeights::Deserialize(form)
+                         : PackedSparseWeights::Borrow(form);
+    if (!weights.ok()) return weights.status();
+    RETURN_UNLESS_OK(RunSparse(*context, weights->weights(), result));
+    static_cast<void>(weights->Describe());  // empty where memory runs out
+  }
   return Status();
 }
 
@@ -351,6 +381,7 @@ const std::vector<Scenario>& Scenarios() {
                                                   {"Floats", Floats},
                                                   {"Gemms", Gemms},
                                                   {"Sparse", Sparse},
+                                                  {"SparseFiles", SparseFiles},
                                                   {"Tables", Tables},
                                                   {"TableFiles", TableFiles},
                                                   {"Calibration", Calibration}};

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/checksum.h"
+#include "damage.h"
 #include "memory_file.h"
 #include "ops/weights_blob.h"
 #include "products.h"
@@ -60,27 +61,6 @@ Result<PackedWeights> DrawWeights(FuzzInput& in) {
       s8_options);
 }
 
-// Changes some bytes, most of them in the header; returns whether there is a change.
-bool Damage(FuzzInput& in, std::vector<uint8_t>& blob) {
-  const std::vector<uint8_t> before = blob;
-  if (in.Rarely()) blob.resize(static_cast<size_t>(in.Integer(0, int64_t{4096})));
-  const int times = static_cast<int>(in.Integer(0, 3));
-  for (int i = 0; i < times && !blob.empty(); ++i) {
-    const int64_t end = static_cast<int64_t>(blob.size());
-    const int64_t position = in.Integer(0, in.Bool() ? end - 1 : std::min<int64_t>(end - 1, 255));
-    uint8_t* const at = blob.data() + position;
-    if (in.Bool() && position % 8 == 0 && position + 8 <= end) {
-      int64_t value;
-      std::memcpy(&value, at, sizeof(value));
-      value = in.Bool() ? in.Nearly(value) : in.Any<int64_t>();
-      std::memcpy(at, &value, sizeof(value));
-    } else {
-      *at = in.Bool() ? static_cast<uint8_t>(*at + 1) : in.Any<uint8_t>();
-    }
-  }
-  return blob != before;
-}
-
 void CorrectChecksums(std::vector<uint8_t>& blob, int64_t weights_offset) {
   if (blob.size() < sizeof(WeightsHeader)) return;
   WeightsHeader header;
@@ -134,7 +114,7 @@ void FuzzPackedFile(FuzzInput& in) {
   CheckOk(weights->Serialize({blob.data(), static_cast<int64_t>(blob.size())}));
   WeightsHeader header;
   std::memcpy(&header, blob.data(), sizeof(header));
-  const bool damaged = Damage(in, blob);
+  const bool damaged = Damage(in, sizeof(header), blob);
   if (!in.Rarely()) CorrectChecksums(blob, header.weights_offset);
   const auto size = static_cast<int64_t>(blob.size());
 

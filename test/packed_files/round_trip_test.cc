@@ -101,23 +101,6 @@ TEST_F(PackedFiles, ComeBackFromFiles) {
   EXPECT_EQ(folder.Files(), 1) << "temporary files are left";
 }
 
-// The address range of the mapping of a file, from what the system says.
-struct AddressRange {
-  uintptr_t begin = 0;
-  uintptr_t end = 0;
-};
-AddressRange MappingOf(const std::string& path) {
-  const std::string name = std::filesystem::path(path).lexically_normal().string();
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    if (line.find(name) == std::string::npos) continue;
-    AddressRange range;
-    std::sscanf(line.c_str(), "%lx-%lx", &range.begin, &range.end);
-    return range;
-  }
-  return {};
-}
-
 TEST(MappedWeights, AreUsedWhereTheyAre) {
   const TemporaryFolder folder;
   const std::string path = folder.File("weights");

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -40,6 +42,23 @@ inline std::string ReadAll(const std::string& path) {
 }
 inline void WriteAll(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+// The address range of the mapping of a file, from what the system says.
+struct AddressRange {
+  uintptr_t begin = 0;
+  uintptr_t end = 0;
+};
+inline AddressRange MappingOf(const std::string& path) {
+  const std::string name = std::filesystem::path(path).lexically_normal().string();
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(name) == std::string::npos) continue;
+    AddressRange range;
+    std::sscanf(line.c_str(), "%lx-%lx", &range.begin, &range.end);
+    return range;
+  }
+  return {};
 }
 
 }  // namespace qforge::test
