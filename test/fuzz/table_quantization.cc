@@ -97,7 +97,7 @@ void FuzzTableQuantization(FuzzInput& in) {
   const int64_t index = in.Nearly(in.Integer(0, std::max<int64_t>(table->rows(), 1) - 1));
   const bool updated =
       table->UpdateRow(index, {values.data(), values.size()}, in.Any<uint8_t>()).ok();
-  Check(!updated || (index >= 0 && index < table->rows() && values.size() == dimension),
+  Check(!updated || (index >= 0 && index < table->rows() && values.size() == table->dimension()),
         "a row that is not there was updated");
   const Status clean = table->Scrub(context, 0, table->rows());
   Check(clean.ok() || clean.code() == StatusCode::kUnsupported, clean.message());
