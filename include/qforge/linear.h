@@ -9,12 +9,13 @@
 
 #include "qforge/context.h"
 #include "qforge/epilogue.h"
+#include "qforge/export.h"
 #include "qforge/packed_weights.h"
 #include "qforge/soft_errors.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct LinearCore;
@@ -125,6 +126,6 @@ class Linear {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_LINEAR_H_

@@ -7,11 +7,12 @@
 #include <string>
 
 #include "qforge/context.h"
+#include "qforge/export.h"
 #include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct SparseLinearOptions {
@@ -54,6 +55,6 @@ class SparseLinear {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_SPARSE_LINEAR_H_

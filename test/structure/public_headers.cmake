@@ -1,8 +1,8 @@
 # cmake -D ROOT=<project> -D COMPILER=<c++> [-D WITHOUT=<header>,...] -P public_headers.cmake
 #
 # Compiles every public header by itself, as the strictest user would. What it declares has to be
-# visible outside a shared library, too: everything else is compiled with hidden visibility. WITHOUT
-# names the adapters whose library is not here.
+# visible outside a shared library, too: everything else is compiled with hidden visibility.
+# WITHOUT names the adapters whose library is not here.
 cmake_minimum_required(VERSION 3.22)
 
 file(GLOB_RECURSE headers RELATIVE "${ROOT}/include" "${ROOT}/include/*.h")
@@ -22,10 +22,10 @@ foreach(header IN LISTS headers)
     string(APPEND failures "${header}:\n${errors}\n")
   endif()
   file(STRINGS "${ROOT}/include/${header}" marks
-       REGEX "^(namespace qforge {|#pragma GCC visibility push\\(default\\))$")
-  if(marks STREQUAL "namespace qforge {")
+       REGEX "^(namespace qforge {|QFORGE_(BEGIN|END)_EXPORT)$")
+  if(marks AND NOT marks STREQUAL "QFORGE_BEGIN_EXPORT;namespace qforge {;QFORGE_END_EXPORT")
     string(APPEND failures
-           "${header}: no '#pragma GCC visibility push(default)' before 'namespace qforge {'\n")
+           "${header}: not one 'namespace qforge {' between QFORGE_BEGIN_EXPORT and _END_EXPORT\n")
   endif()
 endforeach()
 if(failures)

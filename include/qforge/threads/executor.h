@@ -11,9 +11,10 @@
 #include <mutex>
 #include <utility>
 
+#include "qforge/export.h"
 #include "qforge/threads/pool_adapter.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // Submit is a callable to which work is handed that some thread is to run:
@@ -95,6 +96,6 @@ class ExecutorAdapter final : public PoolAdapter {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_THREADS_EXECUTOR_H_

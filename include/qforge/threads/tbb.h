@@ -10,9 +10,10 @@
 #include <atomic>
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/threads/pool_adapter.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // A thread that waits for the end of an operation takes no other tasks of the arena meanwhile (they
@@ -63,6 +64,6 @@ class TbbAdapter final : public PoolAdapter {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_THREADS_TBB_H_

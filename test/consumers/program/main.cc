@@ -7,9 +7,10 @@
 
 #include "operations.h"
 
-int CallCodeFromOwnXbyak();    // own_xbyak.cc: 42
-int CallCodeFromOwnAsmjit();   // own_asmjit.cc: 43
-int CountTasksOnOwnThreads();  // own_threads.cc: 100
+int CallCodeFromOwnXbyak();     // own_xbyak.cc: 42
+int CallCodeFromOwnAsmjit();    // own_asmjit.cc: 43
+int CountTasksOnOwnThreads();   // own_threads.cc: 100
+extern "C" bool PluginWorks();  // plugin.cc
 
 namespace {
 
@@ -47,6 +48,11 @@ int main(int argc, char** argv) {
   const int tasks = CountTasksOnOwnThreads();
   if (tasks != 100) {
     std::printf("%d tasks ran on own threads, not 100\n", tasks);
+    return 1;
+  }
+
+  if (!PluginWorks()) {
+    std::printf("the plugin does not work beside its host\n");
     return 1;
   }
 
