@@ -22,4 +22,5 @@ expect("${push}int F();${pop}" accepted)
 expect("${push}std::size_t F();${pop}" refused)                      # a missing include
 expect("${push}inline int F(int unused) { return 1; }${pop}" refused)  # a warning
 expect("${push}constinit int x = 1;${pop}" refused)                  # C++20
+expect("${push}inline void F() { throw 1; }${pop}" refused)            # exceptions
 expect("namespace qforge {\nint F();\n}" refused)                     # hidden

@@ -21,6 +21,8 @@ foreach(target IN ITEMS consumer plugin)
     NO_SYSTEM_FROM_IMPORTED ON)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Werror)
 endforeach()
+# As a host that has neither exceptions nor RTTI.
+target_compile_options(plugin PRIVATE -fno-exceptions -fno-rtti)
 target_include_directories(consumer SYSTEM PRIVATE "${XBYAK_INCLUDE_DIR}")
 target_link_libraries(plugin PRIVATE qforge::qforge)
 target_link_libraries(consumer PRIVATE qforge::qforge plugin asmjit::asmjit)
