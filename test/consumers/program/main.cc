@@ -29,6 +29,10 @@ bool IsAmong(const char* name, int count, char** names) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (qforge::Version() != QFORGE_VERSION) {
+    std::printf("the library is %d, its headers %d\n", qforge::Version(), QFORGE_VERSION);
+    return 1;
+  }
   const qforge::Result<qforge::Context> context = qforge::Context::Create();
   if (!Works("Context", context.status())) return 1;
   const char* const isa = qforge::IsaName(context->isa());
