@@ -112,7 +112,7 @@ struct BagInput {
 
 // Creation validates and emits; Run validates what changes per call. Immutable: any number of
 // threads may Run one EmbeddingBag at the same time. Run takes no lock and, once a thread has run a
-// call of the size, allocates nothing.
+// call of the size, allocates nothing, besides what the pool does.
 class EmbeddingBag {
  public:
   // Of a twotier4 table this reads a line of every row, to check the number of its codebook; in a

@@ -76,7 +76,7 @@ struct AccumulatorTile {
 
 // Creation validates everything, chooses and emits the kernels; Run validates what changes per
 // call. Immutable: any number of threads may Run one Linear at the same time. Run takes no lock
-// and, once a thread has run a call of the size, allocates nothing.
+// and, once a thread has run a call of the size, allocates nothing, besides what the pool does.
 class Linear {
  public:
   static Result<Linear> Create(const Context& context, const PackedWeights& weights,

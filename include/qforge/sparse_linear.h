@@ -26,7 +26,8 @@ struct SparseLinearOptions {
 //
 // Creation validates the weights and lays them out for the kernels of the context's ISA. Immutable;
 // a handle whose copies share the data: any number of threads may Run one at the same time. Run
-// takes no lock and, once a thread has run a call of the size, allocates nothing.
+// takes no lock and, once a thread has run a call of the size, allocates nothing, besides what the
+// pool does.
 class SparseLinear {
  public:
   // Nothing is kept of `weights`. kInvalidArgument where the arrays do not describe a matrix;

@@ -27,8 +27,8 @@ namespace qforge {
 // pool itself, and a pool whose threads are all busy, which shuts down or which throws costs speed
 // alone. What has been submitted may be run or dropped when operation and adapter are gone.
 //
-// Allocates for each call that is divided among threads, besides what Submit does. Compiled with
-// -fno-exceptions, it ends the program where that fails or Submit throws.
+// Allocates and locks for each call that is divided among threads, besides what Submit does.
+// Compiled with -fno-exceptions, it ends the program where it finds no memory or Submit throws.
 template <class Submit>
 class ExecutorAdapter final : public PoolAdapter {
  public:
