@@ -13,12 +13,13 @@
 
 #include "qforge/context.h"
 #include "qforge/epilogue.h"
+#include "qforge/export.h"
 #include "qforge/linear.h"
 #include "qforge/packed_weights.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // Differences between values and what they should be, added up in double precision. With r the
@@ -137,6 +138,6 @@ Result<PrecisionChoice> ChoosePrecisions(ArrayView<const LayerError> layers,
                                          ArrayView<LayerPrecision> precisions) noexcept;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_ACCURACY_H_

@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "qforge/export.h"
 #include "qforge/isa.h"
 #include "qforge/status.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // The caller's thread pool; qforge/threads/ has adapters. Implementations must be usable from
@@ -57,6 +58,6 @@ class Context {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_CONTEXT_H_

@@ -10,11 +10,12 @@
 #ifndef QFORGE_CONVERSION_H_
 #define QFORGE_CONVERSION_H_
 
+#include "qforge/export.h"
 #include "qforge/half.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct ConversionOptions {
@@ -35,6 +36,6 @@ Status Convert(ArrayView<const Half> input, ArrayView<float> output) noexcept;
 Status Convert(ArrayView<const BFloat16> input, ArrayView<float> output) noexcept;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_CONVERSION_H_

@@ -26,11 +26,12 @@
 
 #include "qforge/context.h"
 #include "qforge/embedding_table.h"
+#include "qforge/export.h"
 #include "qforge/soft_errors.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 enum class Pooling : uint8_t { kSum, kMean, kNone };
@@ -111,7 +112,7 @@ struct BagInput {
 
 // Creation validates and emits; Run validates what changes per call. Immutable: any number of
 // threads may Run one EmbeddingBag at the same time. Run takes no lock and, once a thread has run a
-// call of the size, allocates nothing.
+// call of the size, allocates nothing, besides what the pool does.
 class EmbeddingBag {
  public:
   // Of a twotier4 table this reads a line of every row, to check the number of its codebook; in a
@@ -153,6 +154,6 @@ Status CompactIndices(const IndexView& indices, const IndexView& offsets,
                       int64_t* count) noexcept;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_EMBEDDING_BAG_H_

@@ -7,11 +7,12 @@
 #include <string>
 
 #include "qforge/context.h"
+#include "qforge/export.h"
 #include "qforge/row_layout.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 namespace pack {
@@ -151,6 +152,6 @@ class EmbeddingTable {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_EMBEDDING_TABLE_H_

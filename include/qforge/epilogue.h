@@ -6,10 +6,11 @@
 
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/types.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // One value per output channel: s32, added to the accumulators, or f32, in real units, added after
@@ -101,6 +102,6 @@ struct Epilogue {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_EPILOGUE_H_

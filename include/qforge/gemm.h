@@ -7,9 +7,10 @@
 #include <memory>
 #include <string>
 
+#include "qforge/export.h"
 #include "qforge/linear.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct GemmOptions {
@@ -54,6 +55,6 @@ class Gemm {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_GEMM_H_

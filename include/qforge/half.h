@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <cstring>
 
-#pragma GCC visibility push(default)
+#include "qforge/export.h"
+
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // IEEE 754 binary16, "f16".
@@ -97,6 +99,6 @@ inline BFloat16 ToBFloat16(float value) noexcept {
 }
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_HALF_H_

@@ -7,10 +7,11 @@
 #include <memory>
 #include <utility>
 
+#include "qforge/export.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct HistogramOptions {
@@ -107,6 +108,6 @@ class Histogram {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_HISTOGRAM_H_

@@ -4,9 +4,10 @@
 
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/status.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // In order of preference: where several are supported, the highest is taken. A name ending in 256
@@ -42,6 +43,6 @@ bool IsaSupported(Isa isa) noexcept;
 Result<Isa> BestIsa(Isa cap = kHighestIsa) noexcept;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_ISA_H_

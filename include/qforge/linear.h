@@ -9,12 +9,13 @@
 
 #include "qforge/context.h"
 #include "qforge/epilogue.h"
+#include "qforge/export.h"
 #include "qforge/packed_weights.h"
 #include "qforge/soft_errors.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct LinearCore;
@@ -75,7 +76,7 @@ struct AccumulatorTile {
 
 // Creation validates everything, chooses and emits the kernels; Run validates what changes per
 // call. Immutable: any number of threads may Run one Linear at the same time. Run takes no lock
-// and, once a thread has run a call of the size, allocates nothing.
+// and, once a thread has run a call of the size, allocates nothing, besides what the pool does.
 class Linear {
  public:
   static Result<Linear> Create(const Context& context, const PackedWeights& weights,
@@ -125,6 +126,6 @@ class Linear {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_LINEAR_H_

@@ -14,12 +14,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "qforge/export.h"
 #include "qforge/packed_weights.h"
 #include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct OutlierQuantizationOptions {
@@ -65,6 +66,6 @@ Result<OutlierQuantizedWeights> QuantizeWeightsWithOutliers(
     const OutlierQuantizationOptions& options = {}) noexcept;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_OUTLIERS_H_

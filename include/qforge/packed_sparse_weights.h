@@ -18,11 +18,12 @@
 #include <string>
 #include <utility>
 
+#include "qforge/export.h"
 #include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // Immutable; a handle whose copies share the data. Safe to use from any number of threads.
@@ -81,6 +82,6 @@ class PackedSparseWeights {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_PACKED_SPARSE_WEIGHTS_H_

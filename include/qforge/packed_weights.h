@@ -6,12 +6,13 @@
 #include <memory>
 #include <string>
 
+#include "qforge/export.h"
 #include "qforge/isa.h"
 #include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 namespace pack {
@@ -206,6 +207,6 @@ class PackedWeights {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_PACKED_WEIGHTS_H_

@@ -24,6 +24,7 @@
 #include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/types.h"
+#include "qforge/version.h"
 #include "qforge/views.h"
 
 #endif  // QFORGE_QFORGE_H_

@@ -12,12 +12,13 @@
 #include <limits>
 
 #include "qforge/context.h"
+#include "qforge/export.h"
 #include "qforge/packed_weights.h"
 #include "qforge/status.h"
 #include "qforge/types.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // real = scale * (q - zero_point).
@@ -156,6 +157,6 @@ Status QuantizeWeights(const Context& context, const MatrixView<const float>& we
                        ArrayView<int32_t> zero_points = {}) noexcept;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_QUANTIZATION_H_

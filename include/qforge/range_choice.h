@@ -10,11 +10,12 @@
 #define QFORGE_RANGE_CHOICE_H_
 
 #include "qforge/epilogue.h"
+#include "qforge/export.h"
 #include "qforge/histogram.h"
 #include "qforge/quantization.h"
 #include "qforge/status.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct RangeOptions {
@@ -60,6 +61,6 @@ Result<ChosenRange> ChooseRange(const Histogram& histogram,
                                 const RangeOptions& options = {}) noexcept;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_RANGE_CHOICE_H_

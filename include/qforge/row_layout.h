@@ -36,9 +36,10 @@
 
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/types.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 enum class RowFormat : uint8_t {
@@ -77,6 +78,6 @@ struct RowLayout {
 int64_t RowBytes(const RowLayout& layout) noexcept;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_ROW_LAYOUT_H_

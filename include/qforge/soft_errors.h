@@ -49,7 +49,9 @@
 #include <atomic>
 #include <cstdint>
 
-#pragma GCC visibility push(default)
+#include "qforge/export.h"
+
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 enum class SoftErrorPolicy : uint8_t {
@@ -140,6 +142,6 @@ struct SoftErrorOptions {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_SOFT_ERRORS_H_

@@ -7,11 +7,12 @@
 #include <string>
 
 #include "qforge/context.h"
+#include "qforge/export.h"
 #include "qforge/sparse_weights.h"
 #include "qforge/status.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 struct SparseLinearOptions {
@@ -26,7 +27,8 @@ struct SparseLinearOptions {
 // Creation validates the weights and lays them out for the kernels of the context's ISA. Files hold
 // the weights as they were before that, for any ISA (qforge/packed_sparse_weights.h). Immutable; a
 // handle whose copies share the data: any number of threads may Run one at the same time. Run takes
-// no lock and, once a thread has run a call of the size, allocates nothing.
+// no lock and, once a thread has run a call of the size, allocates nothing, besides what the pool
+// does.
 class SparseLinear {
  public:
   // Nothing is kept of `weights`. kInvalidArgument where the arrays do not describe a matrix;
@@ -55,6 +57,6 @@ class SparseLinear {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_SPARSE_LINEAR_H_

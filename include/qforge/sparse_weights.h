@@ -4,9 +4,10 @@
 
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/views.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // Compressed sparse columns (CSC) of B, K x N: the entries e of column j are
@@ -23,6 +24,6 @@ struct SparseWeights {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_SPARSE_WEIGHTS_H_

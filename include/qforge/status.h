@@ -8,7 +8,9 @@
 #include <type_traits>
 #include <utility>
 
-#pragma GCC visibility push(default)
+#include "qforge/export.h"
+
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 enum class StatusCode : unsigned char {
@@ -109,7 +111,7 @@ class [[nodiscard]] Result {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 // Returns the Status of `expression` from the enclosing function unless it is OK.
 #define QFORGE_RETURN_IF_ERROR(expression)           \

@@ -85,9 +85,10 @@
 
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/half.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 enum class DataType : uint8_t { kNone, kU8, kS8, kS32, kF32, kF16, kBF16 };
@@ -142,6 +143,6 @@ struct DataTypeOf<BFloat16> {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_TYPES_H_

@@ -7,9 +7,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "qforge/export.h"
 #include "qforge/types.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // `size` elements at `data`. Made from a pointer and a size, from an array, or from anything with
@@ -127,6 +128,6 @@ using InputMatrix = AnyMatrixView<true>;
 using OutputMatrix = AnyMatrixView<false>;
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_VIEWS_H_

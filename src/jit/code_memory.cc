@@ -41,22 +41,37 @@ void WriteCode(void* to, const void* bytes, size_t size, size_t capacity) {
   std::memset(static_cast<std::byte*>(to) + size, kInt3, capacity - size);
 }
 
-Status NoExecutableMemory(size_t size, const char* what, int error) {
+Status NoExecutableMemory(size_t size, const char* what, int error, const char* advice) {
   return Status::Error(StatusCode::kResourceExhausted, "",
-                       "no executable memory for a kernel of %zu bytes: %s failed with error %d",
-                       size, what, error);
+                       "no executable memory for a kernel of %zu bytes: %s failed with error %d%s",
+                       size, what, error, advice);
+}
+
+// Seen by users who have asked for this mode alone.
+Status NoDualMapping(size_t size, const char* what, int error) {
+  return NoExecutableMemory(size, what, error,
+                            "; without QFORGE_CODE_MEMORY=dual other memory is tried");
+}
+
+Status NoPrivatePages(size_t size, const char* what, int error) {
+  const bool forbidden = error == EPERM || error == EACCES;
+  return NoExecutableMemory(size, what, error,
+                            forbidden ? "; where it is not permitted, QFORGE_MAX_ISA=scalar, or "
+                                        "max_isa of ContextOptions and PackedWeightsOptions, does "
+                                        "without kernels"
+                                      : "");
 }
 
 Result<const void*> PublishInPrivatePages(const void* bytes, size_t size) {
   const size_t capacity = RoundUp(size, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
   void* const pages =
       mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) return NoExecutableMemory(size, "mmap", errno);
+  if (pages == MAP_FAILED) return NoPrivatePages(size, "mmap", errno);
   WriteCode(pages, bytes, size, capacity);
   if (mprotect(pages, capacity, PROT_READ | PROT_EXEC) != 0) {
     const int error = errno;
     munmap(pages, capacity);
-    return NoExecutableMemory(size, "mprotect", error);
+    return NoPrivatePages(size, "mprotect", error);
   }
   return static_cast<const void*>(pages);
 }
@@ -79,13 +94,13 @@ class CodeMemory::DualMapping {
     // that ends the process.
     rlimit file_size;
     if (getrlimit(RLIMIT_FSIZE, &file_size) != 0 || file_size.rlim_cur != RLIM_INFINITY) {
-      return NoExecutableMemory(size, "dual mapping under a file size limit", EFBIG);
+      return NoDualMapping(size, "dual mapping under a file size limit", EFBIG);
     }
     void* executable = nullptr;
     void* writable = nullptr;
     const asmjit::Error error = allocator_.alloc(&executable, &writable, size);
     if (error != asmjit::kErrorOk) {
-      return NoExecutableMemory(size, "asmjit's JitAllocator", static_cast<int>(error));
+      return NoDualMapping(size, "asmjit's JitAllocator", static_cast<int>(error));
     }
     WriteCode(writable, bytes, size, RoundUp(size, kCodeAlignment));
     return static_cast<const void*>(executable);
@@ -123,7 +138,7 @@ Result<const void*> CodeMemory::Publish(const void* bytes, size_t size) noexcept
 
   if (dual_mapping_ == nullptr) dual_mapping_ = DualMapping::Create();
   Result<const void*> entry = dual_mapping_ == nullptr
-                                  ? NoExecutableMemory(size, "making a JitAllocator", ENOMEM)
+                                  ? NoDualMapping(size, "making a JitAllocator", ENOMEM)
                                   : dual_mapping_->Publish(bytes, size);
   if (entry.ok() || mode_ == CodeMemoryMode::kDualMapping) return entry;
   // Not asked again: a system that forbids dual mapping goes on doing so, and where memory was

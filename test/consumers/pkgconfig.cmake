@@ -17,7 +17,7 @@ file(MAKE_DIRECTORY "${BINARY}")
 execute_process(COMMAND "${COMPILER}" ${flags} -std=c++17 -Wall -Wextra -Wpedantic -Werror
                         "${program}/main.cc" "${program}/operations.cc"
                         "${program}/own_threads.cc" "${program}/own_xbyak.cc"
-                        "${program}/own_asmjit.cc"
+                        "${program}/own_asmjit.cc" "${program}/plugin.cc"
                         -o "${BINARY}/consumer" ${package_flags} -lasmjit -lrt
                 COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND "${CMAKE_COMMAND}" -E env "LD_LIBRARY_PATH=${LIBDIR}" "${BINARY}/consumer"

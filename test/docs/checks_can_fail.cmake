@@ -24,8 +24,13 @@ expect_link("[a](README.md#two)" refused)
 
 function(expect_declaration text outcome)
   file(WRITE "${WORK_DIR}/headers/a.h" "// [0, 1)\nint Known();\n${text}\n")
-  file(WRITE "${WORK_DIR}/page.md" "`Known`, `Thing`\n")
-  expect(completeness ${outcome} -D "HEADERS=${WORK_DIR}/headers" -D "PAGE=${WORK_DIR}/page.md")
+  file(WRITE "${WORK_DIR}/sources/a.cc" "std::getenv(\"QFORGE_KNOWN\");\n")
+  expect_page(${outcome})
+endfunction()
+function(expect_page outcome)
+  file(WRITE "${WORK_DIR}/page.md" "`Known`, `Thing`\n| `QFORGE_KNOWN` |\n")
+  expect(completeness ${outcome} -D "HEADERS=${WORK_DIR}/headers" -D "SOURCES=${WORK_DIR}/sources"
+         -D "PAGE=${WORK_DIR}/page.md")
 endfunction()
 expect_declaration("struct Thing {\n  int Known() const;\n};" accepted)
 expect_declaration("struct Thing {\n private:\n  int Hidden();\n};\nint Known(); // Hidden()" accepted)
@@ -35,6 +40,9 @@ expect_declaration("struct Thing {\n private:\n  int a;\n};\nStatus Other(int a 
 expect_declaration("class Thing {\n public:\n  static Result<Thing> Other(int a," refused)
 expect_declaration("using Other = int;" refused)
 expect_declaration("#define QFORGE_OTHER(a) a" refused)
+expect_declaration("" accepted)
+file(WRITE "${WORK_DIR}/sources/a.cc" "char kOther[] = \"QFORGE_OTHER\";\n")
+expect_page(refused)
 
 # Blocks of a page become sources with the page's lines.
 set(page "${WORK_DIR}/blocks.md")

@@ -1,7 +1,8 @@
-# cmake -D HEADERS=<folder> -D PAGE=<quick reference> -P completeness.cmake
+# cmake -D HEADERS=<folder> -D SOURCES=<folder> -D PAGE=<quick reference> -P completeness.cmake
 #
 # Fails on a type, a function or a macro of the public headers that the page does not name. Members
-# that are not private count: an operation is one.
+# that are not private count: an operation is one. Nor may it leave out an environment variable: a
+# string that is the name of one stands in the sources for nothing else.
 cmake_minimum_required(VERSION 3.22)
 
 # The third group of each is the name. What a pattern of no_... matches is not meant.
@@ -55,7 +56,27 @@ endforeach()
 if(found EQUAL 0)
   message(FATAL_ERROR "No declarations under ${HEADERS}")
 endif()
+
+set(variables "")
+file(GLOB_RECURSE sources "${SOURCES}/*.h" "${SOURCES}/*.cc")
+foreach(source IN LISTS sources)
+  file(READ "${source}" text)
+  string(REGEX MATCHALL "\"QFORGE_[A-Z_]+\"" names "${text}")
+  list(APPEND variables ${names})
+endforeach()
+if(NOT variables)
+  message(FATAL_ERROR "No environment variables under ${SOURCES}")
+endif()
+list(REMOVE_DUPLICATES variables)
+foreach(variable IN LISTS variables)
+  string(REPLACE "\"" "`" entry "| ${variable} |")
+  string(FIND "${page}" "${entry}" position)
+  if(position EQUAL -1)
+    string(APPEND missing "${variable}\n")
+  endif()
+endforeach()
 if(missing)
   message(FATAL_ERROR "${PAGE} does not name:\n${missing}")
 endif()
-message(STATUS "${found} declarations")
+list(LENGTH variables variables)
+message(STATUS "${found} declarations, ${variables} environment variables")

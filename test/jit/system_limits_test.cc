@@ -10,13 +10,19 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <vector>
 
 #include "base/platform.h"
 #include "jit/kernel_cache.h"
 #include "jit/test_kernels.h"
+#include "qforge/context.h"
+#include "qforge/epilogue.h"
+#include "qforge/linear.h"
+#include "qforge/packed_weights.h"
 #include "support/child_process.h"
 
 #if QFORGE_JIT
@@ -82,11 +88,45 @@ TEST(SystemLimitsTest, NoExecutableMemoryIsAStatus) {
         const Result<const Kernel*> kernel = FindOrEmitAdd("limits_forbidden", 1);
         QFORGE_CHILD_EXPECT(!kernel.ok());
         QFORGE_CHILD_EXPECT(kernel.status().code() == StatusCode::kResourceExhausted);
+        const std::string message = kernel.status().message();
+        const std::string way_out =
+            std::strcmp(mode, "dual") == 0 ? "QFORGE_CODE_MEMORY=dual" : "QFORGE_MAX_ISA=scalar";
+        QFORGE_CHILD_EXPECT(message.find(way_out) != std::string::npos);
       }
       return "";
     });
     if (failure == kSkipped) GTEST_SKIP() << failure;
     EXPECT_EQ(failure, "") << mode;
+  }
+}
+
+// What the status above advises.
+TEST(SystemLimitsTest, OperationsDoWithoutExecutableMemory) {
+  for (const bool by_environment : {false, true}) {
+    const std::string failure = RunInChild([by_environment]() -> std::string {
+      if (by_environment) setenv("QFORGE_MAX_ISA", "scalar", 1);
+      if (!Forbid(/*executable_mappings=*/true)) return kSkipped;
+      ContextOptions options;
+      PackedWeightsOptions packing;
+      if (!by_environment) options.max_isa = packing.max_isa = Isa::kScalar;
+      const Result<Context> context = Context::Create(options);
+      QFORGE_CHILD_EXPECT(context.ok());
+      const int8_t b[] = {2, -3};
+      const Result<PackedWeights> weights =
+          PackedWeights::Create(MatrixView<const int8_t>(b, 2, 1), packing);
+      QFORGE_CHILD_EXPECT(weights.ok());
+      Epilogue epilogue;
+      epilogue.output = OutputS32{};
+      const Result<Linear> linear = Linear::Create(*context, *weights, epilogue);
+      QFORGE_CHILD_EXPECT(linear.ok());
+      const uint8_t a[] = {5, 7};
+      int32_t c = 0;
+      QFORGE_CHILD_EXPECT(linear->Run({a, 1, 2}, InputQuantization(), {&c, 1, 1}).ok());
+      QFORGE_CHILD_EXPECT(c == 2 * 5 - 3 * 7);
+      return "";
+    });
+    if (failure == kSkipped) GTEST_SKIP() << failure;
+    EXPECT_EQ(failure, "") << (by_environment ? "QFORGE_MAX_ISA" : "max_isa");
   }
 }
 
@@ -128,6 +168,7 @@ TEST(SystemLimitsTest, RecoversWhenMemoryIsBack) {
       QFORGE_CHILD_EXPECT(setrlimit(RLIMIT_AS, &limit) == 0);
       QFORGE_CHILD_EXPECT(!refused.ok());
       QFORGE_CHILD_EXPECT(refused.status().code() == StatusCode::kResourceExhausted);
+      QFORGE_CHILD_EXPECT(std::strstr(refused.status().message(), "scalar") == nullptr);
       const Result<const Kernel*> kernel = FindOrEmitAdd("limits_memory", 6);
       QFORGE_CHILD_EXPECT(kernel.ok());
       QFORGE_CHILD_EXPECT(Adds((*kernel)->entry(), 6));

@@ -15,10 +15,12 @@ function(expect text outcome)
   endif()
 endfunction()
 
-set(push "#pragma GCC visibility push(default)\nnamespace qforge {\n")
-set(pop "\n}\n#pragma GCC visibility pop")
+set(push "#define QFORGE_BEGIN_EXPORT\n#define QFORGE_END_EXPORT\n\
+QFORGE_BEGIN_EXPORT\nnamespace qforge {\n")
+set(pop "\n}\nQFORGE_END_EXPORT")
 expect("${push}int F();${pop}" accepted)
 expect("${push}std::size_t F();${pop}" refused)                      # a missing include
 expect("${push}inline int F(int unused) { return 1; }${pop}" refused)  # a warning
 expect("${push}constinit int x = 1;${pop}" refused)                  # C++20
+expect("${push}inline void F() { throw 1; }${pop}" refused)            # exceptions
 expect("namespace qforge {\nint F();\n}" refused)                     # hidden

@@ -11,9 +11,10 @@
 #include <mutex>
 #include <utility>
 
+#include "qforge/export.h"
 #include "qforge/threads/pool_adapter.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // Submit is a callable to which work is handed that some thread is to run:
@@ -26,7 +27,8 @@ namespace qforge {
 // pool itself, and a pool whose threads are all busy, which shuts down or which throws costs speed
 // alone. What has been submitted may be run or dropped when operation and adapter are gone.
 //
-// Allocates for each call that is divided among threads, besides what Submit does.
+// Allocates and locks for each call that is divided among threads, besides what Submit does.
+// Compiled with -fno-exceptions, it ends the program where it finds no memory or Submit throws.
 template <class Submit>
 class ExecutorAdapter final : public PoolAdapter {
  public:
@@ -75,18 +77,26 @@ class ExecutorAdapter final : public PoolAdapter {
   bool RunOnThreads(Loop& loop) noexcept override {
     if (!made_in_.IsThisOne()) return false;
     std::shared_ptr<SharedLoop> shared;
+#ifdef __cpp_exceptions
     try {
-      shared = std::make_shared<SharedLoop>(loop);
-      const int64_t helpers = std::min<int64_t>(loop.count(), threads_) - 1;
-      for (int64_t i = 0; i < helpers; ++i) {
-        submit_([shared]() noexcept { shared->TakeAll(); });
-      }
+      Share(loop, &shared);
     } catch (...) {  // fewer helpers, or none
-      if (shared == nullptr) return false;
     }
+#else
+    Share(loop, &shared);
+#endif
+    if (shared == nullptr) return false;
     shared->TakeAll();
     shared->Wait();
     return true;
+  }
+
+  void Share(Loop& loop, std::shared_ptr<SharedLoop>* shared) {
+    *shared = std::make_shared<SharedLoop>(loop);
+    const int64_t helpers = std::min<int64_t>(loop.count(), threads_) - 1;
+    for (int64_t i = 0; i < helpers; ++i) {
+      submit_([loop = *shared]() noexcept { loop->TakeAll(); });
+    }
   }
 
   Submit submit_;
@@ -95,6 +105,6 @@ class ExecutorAdapter final : public PoolAdapter {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_THREADS_EXECUTOR_H_

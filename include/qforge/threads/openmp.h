@@ -11,9 +11,10 @@
 
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/threads/pool_adapter.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // OpenMP keeps a team of threads for each thread that starts parallel regions: where several run
@@ -48,6 +49,6 @@ class OpenMpAdapter final : public PoolAdapter {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_THREADS_OPENMP_H_

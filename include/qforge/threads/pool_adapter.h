@@ -26,8 +26,9 @@
 #include <cstdint>
 
 #include "qforge/context.h"
+#include "qforge/export.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 class PoolAdapter : public ThreadPool {
@@ -69,6 +70,6 @@ class PoolAdapter : public ThreadPool {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_THREADS_POOL_ADAPTER_H_

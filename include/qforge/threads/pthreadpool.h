@@ -7,9 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/threads/pool_adapter.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // pthreadpool runs one loop at a time: operations that several threads run at once take turns. It
@@ -51,6 +52,6 @@ class PthreadpoolAdapter final : public PoolAdapter {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_THREADS_PTHREADPOOL_H_

@@ -10,15 +10,17 @@
 #include <atomic>
 #include <cstdint>
 
+#include "qforge/export.h"
 #include "qforge/threads/pool_adapter.h"
 
-#pragma GCC visibility push(default)
+QFORGE_BEGIN_EXPORT
 namespace qforge {
 
 // A thread that waits for the end of an operation takes no other tasks of the arena meanwhile (they
 // could need a lock that it holds); it does where it has to wait for a place in an arena that is
 // full. Operations need not be called from within the arena. They end in full even where the
-// caller's task_group_context is cancelled.
+// caller's task_group_context is cancelled, or where oneTBB throws because memory has run out; but
+// what is compiled with -fno-exceptions ends there.
 //
 // fork(): once a process has run anything on a TbbAdapter, those of its children run everything on
 // the calling thread, new ones too, because all arenas share one set of threads, which children do
@@ -45,15 +47,22 @@ class TbbAdapter final : public PoolAdapter {
       }
     };
     const int64_t takers = std::min<int64_t>(loop.count(), threads_);
-    try {
+    const auto take_all_in_arena = [&] {
       arena_.execute([&] {
         tbb::this_task_arena::isolate([&] {
           tbb::parallel_for(
               int64_t{0}, takers, [&](int64_t) { take_all(); }, tbb::simple_partitioner());
         });
       });
+    };
+#ifdef __cpp_exceptions
+    try {
+      take_all_in_arena();
     } catch (...) {  // those that have started have ended
     }
+#else
+    take_all_in_arena();
+#endif
     take_all();
     return true;
   }
@@ -63,6 +72,6 @@ class TbbAdapter final : public PoolAdapter {
 };
 
 }  // namespace qforge
-#pragma GCC visibility pop
+QFORGE_END_EXPORT
 
 #endif  // QFORGE_THREADS_TBB_H_

@@ -7,9 +7,10 @@
 
 #include "operations.h"
 
-int CallCodeFromOwnXbyak();    // own_xbyak.cc: 42
-int CallCodeFromOwnAsmjit();   // own_asmjit.cc: 43
-int CountTasksOnOwnThreads();  // own_threads.cc: 100
+int CallCodeFromOwnXbyak();     // own_xbyak.cc: 42
+int CallCodeFromOwnAsmjit();    // own_asmjit.cc: 43
+int CountTasksOnOwnThreads();   // own_threads.cc: 100
+extern "C" bool PluginWorks();  // plugin.cc
 
 namespace {
 
@@ -28,6 +29,10 @@ bool IsAmong(const char* name, int count, char** names) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (qforge::Version() != QFORGE_VERSION) {
+    std::printf("the library is %d, its headers %d\n", qforge::Version(), QFORGE_VERSION);
+    return 1;
+  }
   const qforge::Result<qforge::Context> context = qforge::Context::Create();
   if (!Works("Context", context.status())) return 1;
   const char* const isa = qforge::IsaName(context->isa());
@@ -47,6 +52,11 @@ int main(int argc, char** argv) {
   const int tasks = CountTasksOnOwnThreads();
   if (tasks != 100) {
     std::printf("%d tasks ran on own threads, not 100\n", tasks);
+    return 1;
+  }
+
+  if (!PluginWorks()) {
+    std::printf("the plugin does not work beside its host\n");
     return 1;
   }
 
