@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
 
   const bool all = Works("MultiplyBytes", MultiplyBytes(*context)) &&
                    Works("MultiplyFloats", MultiplyFloats(*context)) &&
-                   Works("PoolRows", PoolRows(*context)) && Works("ChooseARange", ChooseARange());
+                   Works("PoolRows", PoolRows(*context)) && Works("ChooseARange", ChooseARange()) &&
+                   Works("RefuseNan", RefuseNan(*context));
   return all ? 0 : 1;
 }
