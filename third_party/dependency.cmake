@@ -5,7 +5,9 @@ include_guard(GLOBAL)
 #                   [URL <url> SHA256 <hash> [INCLUDE_DIR <folder>] [OPTIONS <variable>=<value> ...]])
 #
 # Makes sure that <target> exists: takes the one that a parent project made, under this name or under
-# <package> alone, as the projects themselves name theirs; else the installed package, else, if QFORGE_FETCH_DEPENDENCIES is on and a URL is given, the pinned release. MODULE
+# <package> alone, as the projects themselves name theirs; else the installed package, else, if
+# QFORGE_FETCH_DEPENDENCIES is on and a URL is given, the pinned release. What is not fetched is
+# visible in qforge's folders alone: a parent may make targets of these names afterwards. MODULE
 # looks with cmake/Find<package>.cmake instead of the package's own CMake files. A fetched release
 # is built by its own CMake project with the cache variables in OPTIONS, or, where INCLUDE_DIR is
 # given, becomes a header-only target. Without OPTIONAL a missing dependency ends the configuration.
@@ -16,7 +18,9 @@ function(qforge_dependency package)
     return()
   endif()
   if(TARGET ${package})
-    add_library(${ARG_TARGET} ALIAS ${package})
+    # Not an alias: that would be visible everywhere, and <package> may be one, which has none.
+    add_library(${ARG_TARGET} INTERFACE IMPORTED)
+    target_link_libraries(${ARG_TARGET} INTERFACE ${package})
     return()
   endif()
 
@@ -27,8 +31,6 @@ function(qforge_dependency package)
   endif()
   find_package(${package} ${ARG_VERSION} ${mode} QUIET)
   if(TARGET ${ARG_TARGET})
-    # A project that adds qforge with add_subdirectory links what a static qforge links.
-    set_target_properties(${ARG_TARGET} PROPERTIES IMPORTED_GLOBAL ON)
     return()
   endif()
 

@@ -18,13 +18,49 @@
 #include <cstring>
 #include <new>
 
+// asmjit changes its interface within major version 1. These lines hold all of it that differs, for
+// what is used here, between 1.9 and 1.21: memory came as two pointers, then as a span, then names
+// got another style.
+namespace qforge::jit {
+namespace {
+
+struct DualMemory {
+  void* executable = nullptr;
+  void* writable = nullptr;
+};
+
+asmjit::Error Allocate(asmjit::JitAllocator& allocator, size_t size, DualMemory& memory) noexcept {
+#if ASMJIT_LIBRARY_VERSION < 0x010B00  // 1.11
+  return allocator.alloc(&memory.executable, &memory.writable, size);
+#else
+  asmjit::JitAllocator::Span span;
+#if ASMJIT_LIBRARY_VERSION < 0x011200  // 1.18
+  const asmjit::Error error = allocator.alloc(span, size);
+#else
+  const asmjit::Error error = allocator.alloc(asmjit::Out(span), size);
+#endif
+  memory = {span.rx(), span.rw()};
+  return error;
+#endif
+}
+
+}  // namespace
+}  // namespace qforge::jit
+
+#if ASMJIT_LIBRARY_VERSION < 0x011200
+#define QFORGE_ASMJIT_ASSERTION_FAILED assertionFailed
+#else
+#define QFORGE_ASMJIT_ASSERTION_FAILED assertion_failure
+#endif
+
 // asmjit's own definition sits in an object file that also prints to stderr. Debian compiles its
 // libasmjit.a without -fPIC, and that reference to stderr is the only thing in what JitAllocator
 // needs that cannot go into a shared object. With this definition the linker leaves that object
 // out, and nothing is printed. Here and not in a file of its own, because a file that nobody refers
 // to would be left out of a static qforge, which may end up in a shared object of its user. Weak,
 // so that a program which uses the rest of asmjit and so links both has no duplicate.
-[[gnu::weak]] void asmjit::DebugUtils::assertionFailed(const char*, int, const char*) noexcept {
+[[gnu::weak]] void asmjit::DebugUtils::QFORGE_ASMJIT_ASSERTION_FAILED(const char*, int,
+                                                                      const char*) noexcept {
   std::abort();
 }
 
@@ -85,7 +121,7 @@ class CodeMemory::DualMapping {
   static std::unique_ptr<DualMapping> Create() noexcept {
     std::unique_ptr<DualMapping> created(new (std::nothrow) DualMapping);
     // A JitAllocator that failed to allocate itself has parameters of 0 and never recovers.
-    if (created != nullptr && created->allocator_.blockSize() == 0) created = nullptr;
+    if (created != nullptr && created->allocator_.granularity() == 0) created = nullptr;
     return created;
   }
 
@@ -96,14 +132,13 @@ class CodeMemory::DualMapping {
     if (getrlimit(RLIMIT_FSIZE, &file_size) != 0 || file_size.rlim_cur != RLIM_INFINITY) {
       return NoDualMapping(size, "dual mapping under a file size limit", EFBIG);
     }
-    void* executable = nullptr;
-    void* writable = nullptr;
-    const asmjit::Error error = allocator_.alloc(&executable, &writable, size);
+    DualMemory memory;
+    const asmjit::Error error = Allocate(allocator_, size, memory);
     if (error != asmjit::kErrorOk) {
       return NoDualMapping(size, "asmjit's JitAllocator", static_cast<int>(error));
     }
-    WriteCode(writable, bytes, size, RoundUp(size, kCodeAlignment));
-    return static_cast<const void*>(executable);
+    WriteCode(memory.writable, bytes, size, RoundUp(size, kCodeAlignment));
+    return static_cast<const void*>(memory.executable);
   }
 
  private:

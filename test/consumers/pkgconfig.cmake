@@ -1,7 +1,8 @@
 # cmake -D COMPILER=<c++> -D FLAGS=<flags> -D LIBDIR=<installed lib folder> -D BINARY=<folder>
 #       -P pkgconfig.cmake
 #
-# Compiles test/consumers/program with the flags that pkg-config gives, and runs it.
+# Compiles test/consumers/program with the flags that pkg-config gives, and none of its own that
+# would make up for one that is missing, and runs it.
 cmake_minimum_required(VERSION 3.22)
 
 find_program(PKG_CONFIG NAMES pkgconf pkg-config REQUIRED)
@@ -17,8 +18,7 @@ file(MAKE_DIRECTORY "${BINARY}")
 execute_process(COMMAND "${COMPILER}" ${flags} -std=c++17 -Wall -Wextra -Wpedantic -Werror
                         "${program}/main.cc" "${program}/operations.cc"
                         "${program}/own_threads.cc" "${program}/own_xbyak.cc"
-                        "${program}/own_asmjit.cc" "${program}/plugin.cc"
-                        -o "${BINARY}/consumer" ${package_flags} -lasmjit -lrt
+                        "${program}/plugin.cc" -o "${BINARY}/consumer" ${package_flags}
                 COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND "${CMAKE_COMMAND}" -E env "LD_LIBRARY_PATH=${LIBDIR}" "${BINARY}/consumer"
                 COMMAND_ERROR_IS_FATAL ANY)

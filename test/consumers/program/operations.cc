@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace {
@@ -130,4 +131,17 @@ qforge::Status ChooseARange() {
   const float expected = 100.0f / 255.0f;
   const float scale = range->parameters.scale;
   return scale == expected ? qforge::Status() : Wrong("a scale", scale, expected);
+}
+
+qforge::Status RefuseNan(const qforge::Context& context) {
+  const int8_t weight = 1;
+  const std::vector<float> bias = {std::numeric_limits<float>::quiet_NaN()};
+  const qforge::Result<qforge::PackedWeights> weights =
+      qforge::PackedWeights::Create(qforge::MatrixView<const int8_t>(&weight, 1, 1));
+  if (!weights.ok()) return weights.status();
+  qforge::Epilogue epilogue;
+  epilogue.bias = bias;
+  const qforge::Result<qforge::Linear> linear = qforge::Linear::Create(context, *weights, epilogue);
+  if (linear.status().code() == qforge::StatusCode::kOutOfRange) return qforge::Status();
+  return qforge::Status::Error(qforge::StatusCode::kInternal, "", "a bias of NaN is accepted");
 }

@@ -10,5 +10,7 @@ qforge::Status MultiplyBytes(const qforge::Context& context);
 qforge::Status MultiplyFloats(const qforge::Context& context);
 qforge::Status PoolRows(const qforge::Context& context);
 qforge::Status ChooseARange();
+// Whatever the flags that all of a project is compiled with.
+qforge::Status RefuseNan(const qforge::Context& context);
 
 #endif  // OPERATIONS_H_

@@ -18,6 +18,7 @@ foreach(target IN ITEMS consumer plugin)
     CXX_STANDARD 17
     CXX_STANDARD_REQUIRED ON
     CXX_EXTENSIONS OFF
+    UNITY_BUILD OFF
     NO_SYSTEM_FROM_IMPORTED ON)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Werror)
 endforeach()
