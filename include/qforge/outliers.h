@@ -56,11 +56,11 @@ struct OutlierQuantizedWeights {
 };
 
 // Per output channel and symmetric. The largest weights by magnitude, as many as `density` allows,
-// are outliers; the scale takes the others to at most 127, no outlier beyond 16383 times it and, for
-// K up to 65536, no channel beyond what PackedWeights takes (255 times the sum of its |values| stays
-// below 2^31). All weights are rounded to a multiple of the scale, half to even; what an outlier has
-// beyond 127 is in outliers(), in several entries. Fails with kOutOfRange where a weight is not
-// finite or K exceeds 2^31 - 1. Safe to call from any number of threads.
+// are outliers; the scale takes the others to at most 127, no outlier beyond 16383 times it and,
+// for K up to 65536, no channel beyond what PackedWeights takes (255 times the sum of its |values|
+// stays below 2^31). All weights are rounded to a multiple of the scale, half to even; what an
+// outlier has beyond 127 is in outliers(), in several entries. Fails with kOutOfRange where a
+// weight is not finite or K exceeds 2^31 - 1. Safe to call from any number of threads.
 Result<OutlierQuantizedWeights> QuantizeWeightsWithOutliers(
     const MatrixView<const float>& weights,
     const OutlierQuantizationOptions& options = {}) noexcept;
