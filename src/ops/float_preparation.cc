@@ -37,6 +37,7 @@ void FloatPreparation::PrepareRows(const InputMatrix& input, int64_t begin, int6
 template <class T>
 void FloatPreparation::TransposeRows(const InputMatrix& input, int64_t begin, int64_t end,
                                      T* to) const noexcept {
+  if (columns_ == 0) return;  // the address may be null, and the stride any
   // Some rows at a time, whose lines stay in the first-level cache.
   constexpr int64_t kRows = 64;
   const T* const from = static_cast<const T*>(input.data);

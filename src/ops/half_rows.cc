@@ -30,6 +30,7 @@ void ConvertTransposed(kernels::ToF32Function* to_f32, const InputMatrix& input,
 
 void ConvertHalfRows(kernels::ToF32Function* to_f32, const InputMatrix& input, bool transposed,
                      int64_t columns, int64_t begin, int64_t end, float* to) noexcept {
+  if (columns == 0) return;  // the address may be null, and the stride any
   if (transposed) return ConvertTransposed(to_f32, input, columns, begin, end, to);
   const uint16_t* const from = static_cast<const uint16_t*>(input.data) + begin * input.stride;
   if (input.stride == columns) {  // one long row

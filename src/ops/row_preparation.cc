@@ -120,6 +120,7 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
 
 void RowPreparation::UpdateRange(const InputMatrix& input, int64_t begin, int64_t end, float* min,
                                  float* max) const {
+  if (input.cols == 0) return;  // the address may be null
   const bool gaps = input.stride != input.cols;  // else it is one long row
   const int64_t rows = gaps ? end - begin : 1;
   const int64_t count = gaps ? input.cols : (end - begin) * input.cols;
@@ -142,18 +143,20 @@ void RowPreparation::PrepareRows(const InputMatrix& input, const InputQuantizati
                                  int64_t begin, int64_t end, int64_t block_begin,
                                  const Target& target) const {
   const std::byte* data = static_cast<const std::byte*>(input.data);
+  const bool empty = columns() == 0;
   Batch batch;
   for (int64_t row = begin; row < end; row += batch.rows) {
     const int64_t in_block = row - block_begin;
     std::byte* const prepared = target.rows + in_block * row_bytes();
     batch.rows = std::min(rows_at_once_, end - row);
-    batch.stride = input.stride;
-    batch.values = data + row * input.stride * DataTypeSize(source_);
+    // Rows without elements may be anywhere, null included, and as far apart as they like.
+    batch.stride = empty ? 0 : input.stride;
+    batch.values = data + row * batch.stride * DataTypeSize(source_);
     batch.scales = nullptr;
     batch.zero_points = nullptr;
-    if (to_f32_ != nullptr) {
+    if (to_f32_ != nullptr && !empty) {
       ConvertRows(input, row, &batch, target.scratch);
-    } else if (transposed_) {
+    } else if (transposed_ && !empty) {
       TransposeRows(input, row, &batch, by_way_of_scratch_ ? target.scratch : prepared);
     }
     if (scaling_ == InputScaling::kPerRow) {

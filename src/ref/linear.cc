@@ -51,13 +51,15 @@ class Operands {
  public:
   Operands(const LinearProblem& problem, int64_t row, int64_t channel) noexcept
       : a_(static_cast<const T*>(problem.input.data)), b_(problem.weights) {
+    // Nothing is read then, and strides and addresses may be any.
+    if (problem.inputs == 0) return;
     const int64_t group = channel / problem.outputs;
     const int64_t output = channel % problem.outputs;
-    a_ += row * problem.input.stride + group * problem.inputs;
     if (problem.transposed_input) {
-      a_ = static_cast<const T*>(problem.input.data);
       a_ += group * problem.inputs * problem.input.stride + row;
       a_step_ = problem.input.stride;
+    } else {
+      a_ += row * problem.input.stride + group * problem.inputs;
     }
     if (problem.layout == WeightsLayout::kInputsByOutputs) {
       b_ += group * problem.inputs * problem.weights_stride + output;

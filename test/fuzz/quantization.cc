@@ -161,7 +161,7 @@ void FuzzWeights(FuzzInput& in) {
   packing.groups = options.groups;
   packing.scales = split->scales;
   // Packing takes outliers from 4 inputs on.
-  if (inputs >= 4) packing.outliers = split->outliers();
+  if (split->inputs >= 4) packing.outliers = split->outliers();
   const Status packed = PackedWeights::Create(split->main(), packing).status();
   Check(packed.ok() || (split->inputs > 65536 && packed.code() == StatusCode::kOutOfRange),
         packed.message());
