@@ -1,5 +1,5 @@
 # The ready-made thread pool.
-if(QFORGE_PTHREADPOOL STREQUAL "AUTO")
+if(pthreadpool_option STREQUAL "AUTO")
   qforge_dependency(pthreadpool TARGET pthreadpool::pthreadpool MODULE OPTIONAL)
 elseif(QFORGE_PTHREADPOOL)
   qforge_dependency(pthreadpool TARGET pthreadpool::pthreadpool MODULE DEBIAN libpthreadpool-dev)

@@ -120,7 +120,8 @@ Result<RowPreparation> RowPreparation::Create(const pack::PanelLayout& layout,
 
 void RowPreparation::UpdateRange(const InputMatrix& input, int64_t begin, int64_t end, float* min,
                                  float* max) const {
-  if (input.cols == 0) return;  // the address may be null
+  // Without elements the address may be null.
+  if (input.cols == 0) return;
   const bool gaps = input.stride != input.cols;  // else it is one long row
   const int64_t rows = gaps ? end - begin : 1;
   const int64_t count = gaps ? input.cols : (end - begin) * input.cols;

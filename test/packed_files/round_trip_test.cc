@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pack/packed_matrix.h"
+#include "packed_files/refusals.h"
 #include "packed_files/weights_case.h"
 #include "qforge/linear.h"
 #include "support/files.h"
@@ -168,30 +169,11 @@ TEST(MappedWeights, AreReadByManyThreads) {
 }
 
 TEST(PackedFileErrors, SayWhatIsWrong) {
-  const TemporaryFolder folder;
   constexpr StatusCode kInvalid = StatusCode::kInvalidArgument;
   const PackedWeights weights = MakeWeights(WeightsCase(), kHighestIsa);
-  for (const std::string& path : {folder.File("none"), folder.File(""), std::string()}) {
-    EXPECT_TRUE(IsError(PackedWeights::Load(path).status(), kInvalid, "path"));
-    EXPECT_TRUE(IsError(PackedWeights::Map(path).status(), kInvalid, "path"));
-  }
-  EXPECT_TRUE(IsError(weights.Save(folder.File("no/such/folder")), kInvalid, "path"));
-  EXPECT_TRUE(IsError(weights.Save(folder.File("")), kInvalid, "path"));
-  EXPECT_EQ(folder.Files(), 0);
+  ExpectRefusesBadPathsAndBytes(weights);
 
-  Bytes bytes = Serialized(weights);
-  EXPECT_TRUE(IsError(weights.Serialize(ArrayView<uint8_t>(bytes.data(), 5)), kInvalid, "bytes"));
-  EXPECT_TRUE(IsError(weights.Serialize(ArrayView<uint8_t>(nullptr, weights.serialized_bytes())),
-                      kInvalid, "bytes"));
-  const ArrayView<const uint8_t> nothing(nullptr, 9), negative(bytes.data(), -1);
-  for (const auto& bad : {nothing, negative}) {
-    EXPECT_TRUE(IsError(PackedWeights::Deserialize(bad).status(), kInvalid, "bytes"));
-    EXPECT_TRUE(IsError(PackedWeights::Borrow(bad).status(), kInvalid, "bytes"));
-  }
-  alignas(64) static uint8_t unaligned[8];
-  EXPECT_TRUE(IsError(PackedWeights::Borrow(ArrayView<const uint8_t>(unaligned + 1, 7)).status(),
-                      kInvalid, "bytes"));
-
+  const Bytes bytes = Serialized(weights);
   LoadWeightsOptions load;
   load.max_isa = static_cast<Isa>(kIsaCount);
   EXPECT_TRUE(

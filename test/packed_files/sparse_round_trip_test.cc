@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/checksum.h"
+#include "packed_files/refusals.h"
 #include "packed_files/sparse_weights_case.h"
 #include "qforge/linear.h"
 #include "qforge/outliers.h"
@@ -220,7 +221,6 @@ TEST(PackedSparse, HasTheDocumentedBytes) {
 }
 
 TEST(PackedSparseErrors, SayWhatIsWrong) {
-  const TemporaryFolder folder;
   constexpr StatusCode kInvalid = StatusCode::kInvalidArgument;
   // What SparseLinear refuses, by the same names.
   SparseArrays bad = SmallSparseCase();
@@ -234,32 +234,7 @@ TEST(PackedSparseErrors, SayWhatIsWrong) {
   EXPECT_TRUE(IsError(PackedSparseWeights::Create(SparseWeights()).status(), kInvalid,
                       "weights.column_offsets"));
 
-  const PackedSparseWeights weights = MakeSparse(SmallSparseCase());
-  for (const std::string& path : {folder.File("none"), folder.File(""), std::string()}) {
-    EXPECT_TRUE(IsError(PackedSparseWeights::Load(path).status(), kInvalid, "path"));
-    EXPECT_TRUE(IsError(PackedSparseWeights::Map(path).status(), kInvalid, "path"));
-  }
-  EXPECT_TRUE(IsError(weights.Save(folder.File("no/such/folder")), kInvalid, "path"));
-  EXPECT_TRUE(IsError(weights.Save(folder.File("")), kInvalid, "path"));
-  EXPECT_EQ(folder.Files(), 0);
-
-  Bytes bytes = Serialized(weights);
-  EXPECT_TRUE(IsError(weights.Serialize(ArrayView<uint8_t>(bytes.data(), 5)), kInvalid, "bytes"));
-  EXPECT_TRUE(IsError(weights.Serialize(ArrayView<uint8_t>(nullptr, weights.serialized_bytes())),
-                      kInvalid, "bytes"));
-  const ArrayView<const uint8_t> nothing(nullptr, 9), negative(bytes.data(), -1);
-  for (const auto& refused : {nothing, negative}) {
-    EXPECT_TRUE(IsError(PackedSparseWeights::Deserialize(refused).status(), kInvalid, "bytes"));
-    EXPECT_TRUE(IsError(PackedSparseWeights::Borrow(refused).status(), kInvalid, "bytes"));
-  }
-  // A whole form that is in the wrong place.
-  alignas(64) static uint8_t unaligned[300];
-  for (const size_t shift : {1, 8, 32}) {
-    std::memcpy(unaligned + shift, bytes.data(), bytes.size());
-    const ArrayView<const uint8_t> shifted(unaligned + shift, static_cast<int64_t>(bytes.size()));
-    EXPECT_TRUE(IsError(PackedSparseWeights::Borrow(shifted).status(), kInvalid, "bytes"));
-    EXPECT_TRUE(PackedSparseWeights::Deserialize(shifted).ok());
-  }
+  ExpectRefusesBadPathsAndBytes(MakeSparse(SmallSparseCase()));
 }
 
 // Weights that a fault has changed since they were checked are not made official.

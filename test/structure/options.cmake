@@ -30,6 +30,7 @@ endfunction()
 expect(accepted)
 expect(accepted "-DQFORGE_ISAS=avx2\\;avx512_vnni")
 expect(accepted -DQFORGE_PTHREADPOOL=OFF)
+expect(accepted -DQFORGE_PTHREADPOOL=on)
 expect(accepted -DQFORGE_JIT=OFF -DCMAKE_SYSTEM_PROCESSOR=aarch64)
 
 expect("for Linux, not for Darwin" -DCMAKE_SYSTEM_NAME=Darwin)
